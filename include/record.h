@@ -22,8 +22,9 @@
 
 #define AP_FRAMES_MAX	128	/* frames of a stack; a longer one is cut and says so */
 #define AP_OPEN_MAX	8	/* callbacks open at once on a thread (nested loops, greenlets) */
+#define AP_BLOCKS	3	/* the last off-CPU interval, and the longest of a callback and of its iteration */
 #define AP_PLACES_MAX	8	/* different off-CPU places kept per callback */
-#define AP_PATH_SZ	256	/* file path: components, leaf first, each ended by NUL */
+#define AP_PATH_SZ	256	/* bytes kept of a path */
 #define AP_COMPONENT_SZ 64	/* longest path component kept, with its NUL */
 #define AP_NAME_SZ	128	/* bytes kept of a name */
 #define AP_FILE_SZ	256	/* bytes kept of a co_filename */
@@ -174,7 +175,11 @@ struct ap_file {
 	__u32 magic;		/* s_magic of its file system: pipefs, anon inodes, ... */
 	__u16 path_len;		/* bytes used in path[] */
 	__u16 type;		/* of a socket: SOCK_STREAM, SOCK_DGRAM */
-	char path[AP_PATH_SZ];	/* components, leaf first; of an AF_UNIX socket sun_path (one component, '@' for abstract) */
+	/*
+	 * Of a file: components, leaf first, each ended by NUL. Of an AF_UNIX socket: the peer's
+	 * sun_path ('@' first: abstract). With mode 0: the path as the target wrote it (open, stat).
+	 */
+	char path[AP_PATH_SZ];
 };
 
 /* An off-CPU interval. Sent at once when long, else the longest one before AP_SLOW. */
@@ -274,7 +279,6 @@ enum ap_ignored {
 	AP_IGN_UNREADABLE = 1,	/* the caller's frame could not be read */
 	AP_IGN_FULL = 2,	/* AP_OPEN_MAX callbacks are open already */
 	AP_IGN_NO_THREAD = 3,	/* no room in the `threads` map */
-	AP_IGN_NESTED = 4,	/* a program was at work on this thread already */
 	AP_IGN_CNT
 };
 
@@ -319,7 +323,6 @@ struct ap_open {
 	__u64 inner_ns;
 	__u64 callback;		/* the object that runs, and its first words */
 	__u64 type, word2, word3, word6;
-	__u64 switches_start;
 	__u64 exec_start, min_flt_start, maj_flt_start;
 	__u64 longest_ns;	/* longest off-CPU interval not yet sent */
 	__u64 off_ns[AP_OFF_CNT];
@@ -331,7 +334,7 @@ struct ap_open {
 	__u32 fresh;		/* 1: nothing below was set since it opened */
 	__u32 switches, switches_lost;
 	__u32 place_cnt;
-	__u32 slow_ns_pad;
+	__u32 pad;
 	__u64 slow_ns;		/* of an iteration: callbacks in it that were reported */
 	struct ap_place place[AP_PLACES_MAX];
 };
@@ -342,15 +345,16 @@ struct ap_thread {
 	__u64 threshold_ns;
 	__u64 long_ns;		/* blocks from here on are sent at once, samples too */
 	__u64 collecting;	/* address of gc.collecting, 0: unknown */
+	__u64 has_loop_probe;
 	__u64 tstate;
 	__u64 run_code;		/* the code of Handle._run, once learned */
 	__u64 last_prev, last_once, last_forever, last_root, last_loop;	/* raw previous -> resolved */
-	__u64 poll_start, poll_end;	/* 0: not known */
+	__u64 poll_start;	/* 0: it does not poll now */
 	__u64 seq;
 	__u32 depth;
 	__u32 working;		/* a program of this thread is at work: ticks keep out */
 	__u32 changes;		/* counts openings and closings: a reader compares before and after */
-	__u32 cur_block;	/* which block[] the last switch-out filled */
+	__u32 last_block;	/* which block[] the last switch-out filled */
 	__u32 pending;		/* 1: an off-CPU interval waits to be settled */
 	__u32 pending_seen;	/* enum ap_seen of the top callback when it left */
 	__u64 out_ts, out_clock, out_run_delay, out_exec;
@@ -359,7 +363,7 @@ struct ap_thread {
 	struct ap_open iteration;
 	struct ap_open open[AP_OPEN_MAX];
 	struct ap_sample sample;
-	struct ap_block block[2];
+	struct ap_block block[AP_BLOCKS];
 	char comm[AP_COMM_SZ];
 };
 
@@ -371,8 +375,7 @@ struct ap_target {
 	__u64 threshold_ns;
 	__u64 long_ns;
 	__u64 collecting;
-	__u32 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
-	__u32 pad;
+	__u64 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
 };
 
 /* Key of the maps that remember addresses of one process. */

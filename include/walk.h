@@ -103,7 +103,8 @@ AP_INLINE __u64 ap_current_frame(const struct ap_layout *l, __u64 tstate)
  *
  *	static int ap_is_run(void *ctx, __u64 code);
  *
- * It fills stack->frame with what lies above, leaf first.
+ * It fills stack->frame with what lies above, leaf first; of an over one
+ * down to and with its _run_once, so that the stack says what the loop did.
  */
 struct ap_look {
 	__u64 at;	/* the frame to read next */
@@ -125,15 +126,16 @@ AP_INLINE int ap_look_step(void *ctx, const struct ap_layout *l, const struct ap
 		stack->cut = AP_CUT_NONE;
 		return look->last == open->root ? AP_SEEN_OVER : AP_SEEN_ELSEWHERE;
 	}
-	if (at == open->once || at == open->forever)
-		return AP_SEEN_OVER;
 	cut = ap_read_link(l, at, &link);
 	if (cut) {
 		stack->cut = cut;
-		return AP_SEEN_ELSEWHERE;
+		return at == open->once || at == open->forever ? AP_SEEN_OVER : AP_SEEN_ELSEWHERE;
 	}
-	if (at == open->run && link.previous == open->run_prev && ap_is_run(ctx, link.code))
-		return AP_SEEN_UNDER;
+	if (at == open->run && link.previous == open->run_prev) {
+		/* A signal's `run` is the frame that polls: under it only while a handler is above. */
+		if (open->callee == AP_CALLEE_SIGNAL ? stack->cnt > 0 : ap_is_run(ctx, link.code))
+			return AP_SEEN_UNDER;
+	}
 	if (!link.shim) {
 		cnt = stack->cnt;
 		if (cnt < AP_FRAMES_MAX) {
@@ -144,6 +146,8 @@ AP_INLINE int ap_look_step(void *ctx, const struct ap_layout *l, const struct ap
 		}
 		look->last = at;
 	}
+	if (at == open->once || at == open->forever)
+		return AP_SEEN_OVER;
 	look->at = link.previous;
 	return AP_LOOK_ON;
 }
