@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * Finds CPython's functions and data in its files, stripped or not, through
+ * the tables that the interpreter itself must keep: method tables, type
+ * objects and type specs. Where .symtab exists it is a second opinion, and a
+ * contradiction is an error, not a choice.
+ *
+ * It must never trust a name alone: an answer lies in an executable segment
+ * and its table entry has the right flags.
+ */
+#ifndef ASYNCPROF_TARGET_SYMBOLS_H
+#define ASYNCPROF_TARGET_SYMBOLS_H
+
+#include "elf.h"
+#include "refusal.h"
+
+/* Addresses as in the file; 0: not there. */
+struct symbols {
+	uint64_t context_run;
+	uint64_t runtime;		/* _PyRuntime */
+	uint64_t version_word;		/* Py_Version, 3.11+ */
+	uint64_t code_type;		/* PyCode_Type */
+};
+
+struct asyncio_symbols {
+	uint64_t set_running_loop;
+	uint64_t task_dealloc;
+	uint32_t task_basicsize;	/* key of the TaskObj layout; 0: not found */
+};
+
+/* 0, or -1 with `why` (EXIT_INTERPRETER): no such function, or two answers. */
+int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why);
+
+/* Leaves what it can't find 0; `doubt` gets a line (or "") when .symtab contradicts. */
+void symbols_find_asyncio(const struct elf *e, struct asyncio_symbols *out, char *doubt,
+			  size_t size);
+
+#endif
