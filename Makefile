@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
+#
+# One binary, ./asyncprof, that needs neither a compiler nor kernel headers
+# where it runs. No configure step: what differs between distributions is
+# found here. All output goes to build/.
+#
+#   make            the binary                 make check       unit tests, no root, also sanitized
+#   make deps       what building needs        make check-root  the real thing, on this kernel
+#   make demo       see it work                make test        both
+#   make install    PREFIX, DESTDIR            make layers      who may include whom
+
+VERSION := 0.1.0
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG   ?= clang
+# Ubuntu's /usr/sbin/bpftool is a wrapper that refuses to run on any kernel but
+# the one its package was made for; the real one lies under linux-tools.
+BPFTOOL ?= $(firstword $(wildcard /usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool) \
+	     $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool) bpftool)
+ARCH    := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
+B       := build
+
+LIBS     := libbpf libelf zlib jansson capstone
+WARN     := -Wall -Wextra -Werror
+INCLUDES := -Iinclude -Iuser -I$(B)
+CFLAGS   ?= -O2 -g
+HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection \
+	    $(if $(filter x86,$(ARCH)),-fcf-protection)
+LDHARDEN := -pie -Wl,-z,relro,-z,now
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+# Expanded when a recipe needs them, so that `make deps` works before pkg-config is there.
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))
+PKG_LIBS   = $(shell pkg-config --libs $(LIBS))
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DASYNCPROF_VERSION='"$(VERSION)"' $(WARN) $(INCLUDES) $(PKG_CFLAGS)
+
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARN) -D__TARGET_ARCH_$(ARCH) -I. -Iinclude -Ibpf
+
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
+SKEL    := $(B)/asyncprof.skel.h
+SRC     := $(sort $(wildcard user/*.c user/*/*.c))
+LIB_OBJ := $(filter-out $(B)/user/main.o,$(SRC:%.c=$(B)/%.o))
+TEST    := $(sort $(wildcard tests/unit/test_*.c))
+TESTS   := $(TEST:tests/unit/%.c=$(B)/tests/%)
+SAN     := $(TEST:tests/unit/%.c=$(B)/san/tests/%)
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all deps install uninstall check check-plain check-san check-root test bench soak fuzz demo \
+	layers format-check clean
+
+all: asyncprof
+
+asyncprof: $(B)/user/main.o $(B)/libasyncprof.a | layers
+	$(CC) $(CFLAGS) $(LDHARDEN) -o $@ $^ $(PKG_LIBS)
+
+# --- The kernel side ------------------------------------------------------------
+
+$(B)/bpf/%.o: bpf/%.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/asyncprof.bpf.o: $(BPF_OBJ)
+	$(BPFTOOL) gen object $@ $^
+
+$(SKEL): $(B)/asyncprof.bpf.o
+	$(BPFTOOL) gen skeleton $< name asyncprof_bpf > $@
+
+# All types of vmlinux.h, used or not, for the test that holds them against the running kernel.
+$(B)/vmlinux_types.o: vmlinux.h
+	@mkdir -p $(@D)
+	echo '#include "vmlinux.h"' | $(CLANG) $(BPF_CFLAGS) -fno-eliminate-unused-debug-types \
+		-x c -c -o $@ -
+
+# --- The collector ----------------------------------------------------------------
+
+$(B)/user/%.o: user/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(HARDEN) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/san/user/%.o: user/%.c
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Generated, so the first build must have it before dependency files can say who needs it.
+$(B)/user/kernel/%.o $(B)/san/user/kernel/%.o: | $(SKEL)
+
+$(B)/libasyncprof.a: $(LIB_OBJ)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(B)/san/libasyncprof.a: $(LIB_OBJ:$(B)/%=$(B)/san/%)
+	rm -f $@ && $(AR) rcs $@ $^
+
+# --- Tests --------------------------------------------------------------------------
+
+$(B)/tests/%: tests/unit/%.c $(B)/libasyncprof.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(HARDEN) $(LDHARDEN) $(ALL_CFLAGS) -Itests/unit -MMD -MP -o $@ $< \
+		$(B)/libasyncprof.a -lcmocka $(PKG_LIBS)
+
+$(B)/san/tests/%: tests/unit/%.c $(B)/san/libasyncprof.a
+	@mkdir -p $(@D)
+	$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -o $@ $< \
+		$(B)/san/libasyncprof.a -lcmocka $(PKG_LIBS)
+
+check: check-plain check-san
+
+check-plain: $(TESTS) $(B)/vmlinux_types.o | layers
+	tests/unit/run plain $(TESTS) tests/layers_test
+
+check-san: $(SAN) $(B)/vmlinux_types.o
+	tests/unit/run sanitized $(SAN)
+
+check-root: asyncprof
+	tests/e2e/run
+
+test: check check-root
+
+bench: asyncprof
+	tests/bench/run
+
+soak: asyncprof
+	tests/e2e/soak
+
+fuzz:
+	tests/fuzz/run
+
+layers:
+	@tests/layers .
+
+format-check:
+	clang-format --dry-run -Werror $(SRC) $(wildcard user/*.h user/*/*.h include/*.h bpf/*.h) $(BPF_SRC) $(TEST)
+
+demo: asyncprof
+	demo/run
+
+# --- Putting it in place ---------------------------------------------------------------
+
+deps:
+	demo/deps
+
+install: asyncprof
+	install -d $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 asyncprof $(DESTDIR)$(PREFIX)/sbin/asyncprof
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/asyncprof
+
+clean:
+	rm -rf $(B) asyncprof
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
