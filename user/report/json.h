@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * One JSON object a line: start, slow, summary. Unknown is null, never 0.
+ * schema.h says what they hold, and a test holds the two together.
+ *
+ * It must never print anything that is not ASCII: other characters are \u
+ * escapes, bytes that are no UTF-8 are the text \xHH.
+ */
+#ifndef ASYNCPROF_JSON_H
+#define ASYNCPROF_JSON_H
+
+#include <stdio.h>
+
+#include "model/run.h"
+#include "model/stall.h"
+
+#define JSON_SCHEMA_VERSION 1
+
+struct json_t;
+
+/* Each writes one line, flushes, and returns 0, -EIO (closed pipe) or -ENOMEM. */
+int json_print_start(FILE *out, const struct run_start *start);
+int json_print_stall(FILE *out, const struct stall *stall);
+int json_print_summary(FILE *out, const struct run_summary *summary);
+
+/* The same as objects, owned by the caller. NULL: out of memory. */
+struct json_t *json_of_start(const struct run_start *start);
+struct json_t *json_of_stall(const struct stall *stall);
+struct json_t *json_of_summary(const struct run_summary *summary);
+
+#endif
