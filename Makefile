@@ -98,12 +98,12 @@ $(B)/san/libasyncprof.a: $(LIB_OBJ:$(B)/%=$(B)/san/%)
 
 $(B)/tests/%: tests/unit/%.c $(B)/libasyncprof.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(HARDEN) $(LDHARDEN) $(ALL_CFLAGS) -Itests/unit -MMD -MP -o $@ $< \
+	$(CC) $(CFLAGS) $(HARDEN) $(LDHARDEN) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
 		$(B)/libasyncprof.a -lcmocka $(PKG_LIBS)
 
 $(B)/san/tests/%: tests/unit/%.c $(B)/san/libasyncprof.a
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -o $@ $< \
+	$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
 		$(B)/san/libasyncprof.a -lcmocka $(PKG_LIBS)
 
 check: check-plain check-san
@@ -152,4 +152,5 @@ uninstall:
 clean:
 	rm -rf $(B) asyncprof
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+DEPS := $(wildcard $(BPF_OBJ:.o=.d) $(SRC:%.c=$(B)/%.d) $(SRC:%.c=$(B)/san/%.d) $(TESTS:=.d) $(SAN:=.d))
+-include $(DEPS)

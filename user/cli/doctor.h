@@ -13,6 +13,9 @@
 #include "cli/options.h"
 #include "refusal.h"
 
+/* "asyncprof VERSION (kernel RELEASE, libbpf VERSION)" and a newline. */
+void doctor_print_version(FILE *out);
+
 /*
  * Prints to `out` what options->pid asks for, as text or, with options->json,
  * as one JSON object. Returns the exit code that `watch` would end with, and

@@ -70,4 +70,7 @@ size_t features_degraded(const char **list, size_t max);
  */
 int features_open_tracefs(void);
 
+/* "1.1": the libbpf that runs. */
+const char *features_libbpf_version(void);
+
 #endif
