@@ -12,7 +12,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+
+#include "process.h"
 
 #define MEMORY_READ_MAX	   65536	/* bytes in one read */
 #define MEMORY_DEADLINE_MS 200
@@ -20,10 +21,11 @@
 struct memory;
 
 /*
- * `tid`: any thread of the target that has memory. 0, or a negative errno.
- * The caller closes it. One object serves one thread of the collector.
+ * 0, or a negative errno. The caller closes it, before the process. One
+ * object serves the one thread of the collector that opened it: its child
+ * dies with that thread.
  */
-int memory__open(pid_t tid, struct memory **out);
+int memory__open(const struct process *p, struct memory **out);
 void memory__close(struct memory *m);
 
 /*
