@@ -36,6 +36,7 @@ int elf__read(int fd, struct elf **out);
 void elf__close(struct elf *e);
 
 int elf_is_dynamic(const struct elf *e);	/* 1: ET_DYN, 0: ET_EXEC */
+int elf_machine(const struct elf *e);	/* EM_X86_64, ... */
 int elf_has_symtab(const struct elf *e);	/* 1: not stripped */
 size_t elf_segment_cnt(const struct elf *e);
 const struct elf_segment *elf_segment(const struct elf *e, size_t i);

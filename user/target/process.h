@@ -56,6 +56,9 @@ int process_threads(const struct process *p, pid_t *tid, size_t max);
 /* Opens a file below /proc/PID ("maps", "task/7/syscall"), for reading. An fd, or a negative errno. */
 int process_open_file(const struct process *p, const char *name);
 
+/* The same for a directory, or a link to one ("root"): only a place to look things up in. */
+int process_open_dir(const struct process *p, const char *name);
+
 /* Target of a link below /proc/PID ("exe", "fd/3"), NUL-terminated. Bytes, or a negative errno. */
 ssize_t process_read_link(const struct process *p, const char *name, char *buf, size_t size);
 
