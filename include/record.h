@@ -22,7 +22,7 @@
 
 #define AP_FRAMES_MAX	128	/* frames of a stack; a longer one is cut and says so */
 #define AP_OPEN_MAX	8	/* callbacks open at once on a thread (nested loops, greenlets) */
-#define AP_BLOCKS	3	/* the last off-CPU interval, and the longest of a callback and of its iteration */
+#define AP_BLOCKS	4	/* off-CPU intervals kept: the last, and the longest ones; a power of two */
 #define AP_PLACES_MAX	8	/* different off-CPU places kept per callback */
 #define AP_PATH_SZ	256	/* bytes kept of a path */
 #define AP_COMPONENT_SZ 64	/* longest path component kept, with its NUL */

@@ -101,7 +101,7 @@ AP_INLINE __u64 ap_current_frame(const struct ap_layout *l, __u64 tstate)
  * another greenlet now (elsewhere). The code of the `_run` must still be of
  * that class, which the includer answers:
  *
- *	static int ap_is_run(void *ctx, __u64 code);
+ *	static inline int ap_is_run(void *ctx, __u64 code);
  *
  * It fills stack->frame with what lies above, leaf first; of an over one
  * down to and with its _run_once, so that the stack says what the loop did.
@@ -113,7 +113,7 @@ struct ap_look {
 
 enum { AP_LOOK_ON = 0 };	/* else an enum ap_seen */
 
-static int ap_is_run(void *ctx, __u64 code);
+static inline int ap_is_run(void *ctx, __u64 code);
 
 AP_INLINE int ap_look_step(void *ctx, const struct ap_layout *l, const struct ap_open *open,
 			   struct ap_look *look, struct ap_stack *stack)

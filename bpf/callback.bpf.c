@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The probes on the interpreter: entries of three C functions, never returns.
+ * A return probe replaces the return address on the target's stack, and with
+ * greenlets or C++ exceptions the target dies of it.
+ */
+#include "rule.bpf.h"
+
+/* The frame that called the probed C function: C calls push no frame of their own. */
+static __always_inline __u64 calling_frame(struct ap_thread *t)
+{
+	/* The thread at this entry holds the GIL, so the GIL's last holder is its tstate. */
+	__u64 tstate = read_word(t->gil_holder);
+
+	if (!tstate)
+		return 0;
+	t->tstate = tstate;
+	return ap_current_frame(&t->layout, tstate);
+}
+
+/* Is it Handle._run, or a `_run` called by a `_run_once`? */
+static __noinline int is_loop_call(struct ap_thread *t, __u64 code, __u64 previous)
+{
+	int class = rule_class(t, code);
+	__u64 caller_code, caller_previous;
+
+	if (class == CODE_RUN) {
+		t->run_code = code;
+		return 1;
+	}
+	if (class != CODE_NAMED_RUN)
+		return 0;
+	if (ap_read_caller(&t->layout, previous, &caller_code, &caller_previous))
+		return 0;
+	return rule_class(t, caller_code) == CODE_NAMED_ONCE;
+}
+
+static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u64 previous,
+					  __u64 args, __u64 context, __u64 now)
+{
+	struct ap_open *o, *outer = NULL;
+	__u64 word[7] = {};
+	__s32 entered = 0;
+
+	if (t->depth)
+		outer = thread_top(t);
+	o = rule_open(t, t->depth);
+	rule_begin(t, o, now);
+	o->run = frame;
+	o->run_prev = previous;
+	o->once = t->last_once;
+	o->forever = t->last_forever;
+	o->root = t->last_root;
+	o->loop = t->last_loop;
+	o->callback = read_word(args);
+	ap_read(word, sizeof(word), o->callback);
+	o->type = word[1];
+	o->word2 = word[2];
+	o->word3 = word[3];
+	o->word6 = word[6];
+	/* call_soon(context=...) with a context that is entered already: it raises, nothing runs. */
+	if (!ap_read(&entered, sizeof(entered), context + t->layout.context_entered) && entered)
+		o->flags |= AP_F_ENTERED;
+	/* An inner run of the same loop suspends the callback that started it. */
+	if (outer && outer->loop == o->loop && !outer->suspend_ts)
+		outer->suspend_ts = now;
+	if (!outer)
+		t->iteration.inner_cnt++;
+	t->depth++;
+	t->changes++;
+	/* The interval before it does not belong to it. */
+	t->pending_seen = 0;
+}
+
+static __always_inline void callback_begin(struct ap_thread *t, __u64 context, __u64 args)
+{
+	__u64 frame = calling_frame(t), code, previous, now;
+
+	t->account.hits++;
+	if (!frame || ap_read_caller(&t->layout, frame, &code, &previous)) {
+		t->account.ignored[AP_IGN_UNREADABLE]++;
+		return;
+	}
+	if (code != t->run_code && !is_loop_call(t, code, previous)) {
+		t->account.ignored[AP_IGN_CALLER]++;
+		return;
+	}
+	now = bpf_ktime_get_ns();
+	if (previous != t->last_prev)
+		rule_resolve(t, previous);
+	if (t->depth) {
+		if (thread_top(t)->once == t->last_once)
+			rule_close(t, t->depth - 1, AP_END_NEXT, now);
+		else
+			rule_sweep(t, frame, AP_END_SWEEP, now);
+	}
+	if (t->depth >= AP_OPEN_MAX) {
+		t->account.ignored[AP_IGN_FULL]++;
+		return;
+	}
+	callback_open(t, frame, previous, args, context, now);
+}
+
+/* context_run(self, args, nargs, kwnames): args[0] is the callback (Python/context.c, 3.8-3.15). */
+SEC("uprobe")
+int on_context_run(struct pt_regs *ctx)
+{
+	struct ap_thread *t = thread_get();
+
+	if (!t)
+		return 0;
+	thread_enter(t);
+	callback_begin(t, ctx->di, ctx->si);
+	thread_leave(t);
+	return 0;
+}
+
+/*
+ * _asyncio._set_running_loop(loop): run_forever calls it at its start and at
+ * its end, so code after asyncio.run() is never charged to the last callback.
+ */
+SEC("uprobe")
+int on_set_running_loop(struct pt_regs *ctx)
+{
+	struct ap_thread *t = thread_find();
+	__u64 now, frame;
+	int under;
+
+	if (!t)
+		return 0;
+	thread_enter(t);
+	t->account.loop_calls++;
+	now = bpf_ktime_get_ns();
+	frame = calling_frame(t);
+	under = frame ? rule_sweep(t, frame, AP_END_LOOP, now) : 0;
+	if (under > 0 && under <= AP_OPEN_MAX) {
+		struct ap_open *o = rule_open(t, under - 1);
+
+		if (o->suspend_ts) {
+			o->suspended_ns += now - o->suspend_ts;
+			o->suspend_ts = 0;
+		}
+	}
+	t->iteration.start_ts = 0;
+	t->poll_start = 0;
+	thread_leave(t);
+	return 0;
+}
+
+/*
+ * Task tp_dealloc(self): the last moment at which a task has a name. Its own
+ * last step may still be open, since the next event is what closes it; a step
+ * that is on its way to being slow is named now. Never read a task after this.
+ */
+SEC("uprobe")
+int on_task_dealloc(struct pt_regs *ctx)
+{
+	struct ap_thread *t = thread_find();
+	__u64 task = ctx->di, now;
+	__u32 i;
+
+	if (!t)
+		return 0;
+	t->account.task_deaths++;
+	if (!t->depth)
+		return 0;
+	thread_enter(t);
+	now = bpf_ktime_get_ns();
+	for (i = 0; i < AP_OPEN_MAX; i++) {
+		struct ap_open *o = rule_open(t, i);
+
+		if (i >= t->depth)
+			break;
+		if (o->word2 != task && o->word3 != task)
+			continue;
+		if (!o->named && (now - o->start_ts) * 2 >= t->threshold_ns)
+			name_send(t, i);
+		/* Whatever was not named by now never will be. */
+		o->named = 1;
+	}
+	thread_leave(t);
+	return 0;
+}

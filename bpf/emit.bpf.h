@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The only way to send: every record that was meant to go is counted, and so
+ * is every one for which the ring had no room. attempted == sent + dropped.
+ */
+#ifndef ASYNCPROF_EMIT_BPF_H
+#define ASYNCPROF_EMIT_BPF_H
+
+#include "maps.bpf.h"
+
+static __always_inline void emit_count(__u32 kind, int ok)
+{
+	__u32 zero = 0;
+	struct ap_sent *s = bpf_map_lookup_elem(&sent, &zero);
+
+	if (!s || kind >= AP_KIND_CNT)
+		return;
+	__sync_fetch_and_add(&s->attempted[kind], 1);
+	if (!ok)
+		__sync_fetch_and_add(&s->dropped[kind], 1);
+}
+
+static __always_inline void emit_head(struct ap_head *head, __u32 kind, __u32 size)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	head->kind = kind;
+	head->size = size;
+	head->tgid = id >> 32;
+	head->tid = (__u32)id;
+	head->ts = bpf_ktime_get_ns();
+}
+
+/* Reserve a record of constant size; NULL when there is no room, and that is counted. */
+static __always_inline void *emit_begin(__u32 kind, __u32 size)
+{
+	void *record = bpf_ringbuf_reserve(&ring, size, 0);
+
+	emit_count(kind, record != NULL);
+	if (record)
+		emit_head(record, kind, size);
+	return record;
+}
+
+static __always_inline void emit_end(void *record)
+{
+	bpf_ringbuf_submit(record, 0);
+}
+
+/* Send what lies in a map: its head is filled in here. */
+static __always_inline void emit_copy(struct ap_head *head, __u32 kind, __u32 size)
+{
+	emit_head(head, kind, size);
+	emit_count(kind, bpf_ringbuf_output(&ring, head, size, 0) == 0);
+}
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The loop polls: its callbacks are over, an iteration ends. Whose poll it is
+ * the frame chain says (select <- _run_once), not the descriptor: descriptors
+ * are used again, and a callback may poll a selector of its own, which is a
+ * stall like any other.
+ */
+#include "rule.bpf.h"
+
+/* Errors of a poll that a signal interrupted (include/linux/errno.h: ERESTART*). */
+#define EINTR 4
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
+
+/*
+ * Is it a loop's own poll? The frame that polls is _run_once itself (a loop
+ * that polls from C), its callee `select`, or one more in between (a selector
+ * that wraps another). Fills the thread's last_once and so on if so.
+ */
+static __always_inline int own_poll(struct ap_thread *t, __u64 frame)
+{
+	__u64 code, previous, once_code, forever;
+
+	if (ap_read_caller(&t->layout, frame, &code, &previous) || ap_is_run(t, code))
+		return 0;
+	if (frame == t->last_once || previous == t->last_once)
+		return 1;
+	if (ap_read_caller(&t->layout, previous, &once_code, &forever))
+		return 0;
+	if (forever == t->last_once)
+		return !ap_is_run(t, once_code);
+	/* Before 3.11 a kept traceback can hold a _run_once frame: the next call has another. */
+	if (rule_class(t, once_code) != CODE_NAMED_ONCE)
+		return 0;
+	rule_resolve(t, previous);
+	return 1;
+}
+
+/* A callback that is still open around a nested run of its own loop is suspended from here on. */
+static __always_inline void suspend_outer(struct ap_thread *t, __u32 under, __u64 now)
+{
+	struct ap_open *o = rule_open(t, under - 1);
+
+	if (!o->suspend_ts && t->last_once != o->once && t->last_loop == o->loop)
+		o->suspend_ts = now;
+}
+
+/* What the iteration did beside the callbacks that were reported, if that is slow in itself. */
+static __always_inline void iteration_end(struct ap_thread *t, __u64 now)
+{
+	struct ap_open *o = &t->iteration;
+	__u64 busy;
+
+	if (!o->start_ts)
+		return;
+	busy = now - o->start_ts;
+	t->account.busy_ns += busy;
+	sched_settle(t);
+	if (t->has_loop_probe && busy - o->slow_ns >= t->threshold_ns) {
+		o->lo_ts = now;
+		slow_send(t, RULE_ITERATION, AP_END_POLL, now);
+	}
+	o->start_ts = 0;
+}
+
+static __always_inline void poll_enter(struct ap_thread *t, __u64 frame, __u64 now)
+{
+	int own = own_poll(t, frame);
+	int under = 0;
+
+	if (t->depth == 1 && own && thread_top(t)->once == t->last_once)
+		rule_close(t, 0, AP_END_POLL, now);
+	else if (t->depth)
+		under = rule_sweep(t, frame, AP_END_POLL_SWEEP, now);
+	if (under > 0 && own)
+		suspend_outer(t, under, now);
+	if (!own || t->depth)
+		return;
+	iteration_end(t, now);
+	t->account.iterations++;
+	t->poll_start = now;
+}
+
+SEC("tracepoint")
+int on_poll_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	struct ap_thread *t = thread_find();
+	__u64 frame;
+
+	if (!t)
+		return 0;
+	t->account.polls++;
+	frame = ap_current_frame(&t->layout, t->tstate);
+	if (!frame)
+		return 0;
+	thread_enter(t);
+	poll_enter(t, frame, bpf_ktime_get_ns());
+	thread_leave(t);
+	return 0;
+}
+
+/* A signal's Python handler runs inside the interrupted poll: no callback, and the loop is busy. */
+static __always_inline void signal_begin(struct ap_thread *t, __u64 now)
+{
+	__u64 frame = ap_current_frame(&t->layout, t->tstate), code, previous;
+	struct ap_open *o = &t->open[0];
+
+	if (!frame || ap_read_caller(&t->layout, frame, &code, &previous))
+		return;
+	rule_begin(t, o, now);
+	o->callee = AP_CALLEE_SIGNAL;
+	o->run = frame;
+	o->run_prev = previous;
+	o->once = t->last_once;
+	o->forever = t->last_forever;
+	o->root = t->last_root;
+	o->loop = t->last_loop;
+	o->callback = 0;
+	o->type = o->word2 = o->word3 = o->word6 = 0;
+	t->account.signal_opened++;
+	t->depth = 1;
+	t->changes++;
+	t->pending_seen = 0;
+}
+
+static __always_inline void poll_leave(struct ap_thread *t, long result, __u64 now)
+{
+	struct ap_open *o = &t->iteration;
+
+	t->account.idle_ns += now - t->poll_start;
+	t->poll_start = 0;
+	t->pending = 0;
+	rule_begin(t, o, now);
+	o->callee = AP_CALLEE_ITERATION;
+	o->run = o->run_prev = 0;
+	o->once = t->last_once;
+	o->forever = t->last_forever;
+	o->root = t->last_root;
+	o->loop = t->last_loop;
+	if (result == -EINTR || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
+		signal_begin(t, now);
+}
+
+SEC("tracepoint")
+int on_poll_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	struct ap_thread *t = thread_find();
+
+	if (!t || !t->poll_start)
+		return 0;
+	thread_enter(t);
+	poll_leave(t, ctx->ret, bpf_ktime_get_ns());
+	thread_leave(t);
+	return 0;
+}

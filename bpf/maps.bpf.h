@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Every map of the kernel side. maps.bpf.c defines them, the other objects
+ * see them as extern, and `bpftool gen object` makes one of it.
+ *
+ * All maps are bounded and none is written by the target's data as a key
+ * without a bound: a target can at worst fill its own share.
+ */
+#ifndef ASYNCPROF_MAPS_BPF_H
+#define ASYNCPROF_MAPS_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "record.h"
+
+#ifndef AP_MAP
+#define AP_MAP extern
+#endif
+
+/* Written by the collector: which processes, and how to read them. Key: tgid. */
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct ap_target);
+} targets SEC(".maps");
+
+/* One entry a thread that runs loops. Key: bpf_get_current_pid_tgid(). */
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct ap_thread);
+} threads SEC(".maps");
+
+/* A zeroed thread: too large for the stack that new entries are made on. */
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ap_thread);
+} blank SEC(".maps");
+
+/* Accounts of threads that are gone, and of hits that found no room. Key: tgid. */
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, struct ap_account);
+} accounts SEC(".maps");
+
+/* What is known of a code object. */
+struct code_entry {
+	__u64 print;	/* of its fields, when its AP_CODE was sent; 0: not sent */
+	__u32 class;	/* enum code_class; 0: not learned */
+	__u32 pad;
+};
+
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct ap_addr);
+	__type(value, struct code_entry);
+} codes SEC(".maps");
+
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ap_sent);
+} sent SEC(".maps");
+
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20);
+} ring SEC(".maps");
+
+#endif

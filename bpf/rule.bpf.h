@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Rule R: when a callback of an event loop begins and ends. Stack pointers do
+ * not tell (sys.settrace, specialisation and greenlets move them), Python
+ * frames do:
+ *
+ *  - It begins when context_run is entered from the frame of Handle._run.
+ *    A `_run` that was called by a `_run_once` counts as well, whatever its file.
+ *  - It ends at the next such entry of the same _run_once, when its loop polls,
+ *    when _set_running_loop is entered, or with the thread: and only if the
+ *    frame chain no longer holds that `_run` (rule_look()).
+ *
+ * Names used here: run, the `_run` frame; once, the `_run_once` frame that
+ * called it (the first caller that is neither named `_run` nor a C shim:
+ * 3.14's _ThreadSafeHandle, own Handle classes); forever, its caller.
+ *
+ * Open callbacks are a set, not a stack: loops nest and greenlets interleave.
+ * Samples never close; they only move the bounds (a tick that came in the
+ * middle of a close once closed a record twice).
+ */
+#ifndef ASYNCPROF_RULE_BPF_H
+#define ASYNCPROF_RULE_BPF_H
+
+#include "thread.bpf.h"
+
+enum code_class {
+	CODE_OTHER = 1,
+	CODE_RUN = 2,		/* Handle._run of asyncio/events.py */
+	CODE_NAMED_RUN = 3,	/* another `_run` */
+	CODE_NAMED_ONCE = 4,	/* `_run_once` */
+};
+
+#define RULE_ITERATION AP_OPEN_MAX	/* index of a thread's iteration among its open callbacks */
+#define RULE_SAMPLE AP_BLOCKS		/* index of a thread's sample stack among its blocks */
+
+/*
+ * All of these are global functions: the verifier checks each once, by its
+ * types alone. (As static ones they exceed its million instructions.)
+ */
+int rule_class(struct ap_thread *t, __u64 code);
+int rule_resolve(struct ap_thread *t, __u64 previous);
+int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 frame);
+int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now);
+int rule_sweep(struct ap_thread *t, __u64 frame, __u32 end, __u64 now);
+int rule_close_all(struct ap_thread *t, __u32 end);
+
+/* Account the off-CPU interval that is over, if one is pending. */
+int sched_settle(struct ap_thread *t);
+
+/* Send a closed callback or iteration, with its name and its longest block. */
+int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi);
+int name_send(struct ap_thread *t, __u32 index);
+int code_send_stack(struct ap_thread *t, __u32 stack);
+int file_resolve(struct ap_thread *t, __u32 block);
+
+/* walk.h asks: is this code a `_run`? */
+static inline int ap_is_run(void *thread, __u64 code)
+{
+	struct ap_thread *t = thread;
+	int class;
+
+	if (code == t->run_code)
+		return 1;
+	class = rule_class(t, code);
+	return class == CODE_RUN || class == CODE_NAMED_RUN;
+}
+
+/*
+ * Elements by index. The compiler drops a mask that it can prove needless, and
+ * the verifier then misses it: barrier_var() hides the proof.
+ */
+static __always_inline struct ap_open *rule_open(struct ap_thread *t, __u32 index)
+{
+	if (index == RULE_ITERATION)
+		return &t->iteration;
+	barrier_var(index);
+	return &t->open[index & (AP_OPEN_MAX - 1)];
+}
+
+static __always_inline struct ap_block *rule_block(struct ap_thread *t, __u32 block)
+{
+	barrier_var(block);
+	return &t->block[block & (AP_BLOCKS - 1)];
+}
+
+static __always_inline struct ap_stack *rule_stack(struct ap_thread *t, __u32 stack)
+{
+	return stack == RULE_SAMPLE ? &t->sample.stack : &rule_block(t, stack)->stack;
+}
+
+/* Fields that every opening sets; the accounts are zeroed when first used (`fresh`). */
+static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, __u64 now)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	o->seq = ++t->seq;
+	o->start_ts = now;
+	o->lo_ts = now;
+	o->over_ts = 0;
+	o->suspended_ns = 0;
+	o->suspend_ts = 0;
+	o->inner_ns = 0;
+	o->inner_cnt = 0;
+	o->slow_ns = 0;
+	o->flags = 0;
+	o->callee = AP_CALLEE_UNKNOWN;
+	o->named = 0;
+	o->fresh = 1;
+	o->exec_start = task->se.sum_exec_runtime;
+	o->min_flt_start = task->min_flt;
+	o->maj_flt_start = task->maj_flt;
+}
+
+static __always_inline void rule_unfresh(struct ap_open *o)
+{
+	if (!o->fresh)
+		return;
+	o->fresh = 0;
+	__builtin_memset(o->off_ns, 0, sizeof(o->off_ns));
+	o->longest_ns = 0;
+	o->switches = 0;
+	o->switches_lost = 0;
+	o->place_cnt = 0;
+}
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What is sent of a callback: its name, the code in its stacks, and once it is
+ * over and was slow, the record with its accounts.
+ */
+#include "rule.bpf.h"
+#include "emit.bpf.h"
+
+#define LINETABLE_SMALL 512
+#define LINETABLE_LARGE 16384
+
+/* --- Code ------------------------------------------------------------------- */
+
+/* Changes when the memory of a code object is used for another one: four of its words, mixed. */
+static __always_inline __u64 code_print(struct ap_layout *l, __u64 code)
+{
+	__u64 word[4] = {};
+
+	/* filename, name, qualname, linetable lie in 32 bytes, in this order, 3.8-3.15 */
+	if (ap_read(word, sizeof(word), code + l->code_filename))
+		return 0;
+	return (word[0] ^ word[1] * 3 ^ word[2] * 5 ^ word[3] * 7) | 1;
+}
+
+static __always_inline void code_fill(struct ap_layout *l, struct ap_code *c, __u64 code, __u64 table,
+				      __u64 len, __u32 room)
+{
+	__u64 kept = len;
+
+	c->code = code;
+	c->firstlineno = 0;
+	ap_read(&c->firstlineno, sizeof(c->firstlineno), code + l->code_firstlineno);
+	c->linetable_len = len;
+	c->linetable_kept = 0;
+	c->version = l->version;
+	read_str(l, read_word(code + l->code_qualname), &c->name.text, c->name.data, AP_NAME_SZ);
+	read_str(l, read_word(code + l->code_filename), &c->file.text, c->file.data, AP_FILE_SZ);
+	if (kept > room)
+		kept = room;
+	asm volatile("" : "+r"(kept));
+	if (kept > room)
+		return;
+	if (kept && !bpf_probe_read_user(c->linetable, kept, (void *)(table + l->bytes_data)))
+		c->linetable_kept = kept;
+}
+
+/* Send a code object, unless it was sent. */
+__noinline int code_send(struct ap_thread *t, __u64 code)
+{
+	struct ap_addr key = {.addr = code, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct code_entry *known = bpf_map_lookup_elem(&codes, &key), entry = {};
+	struct ap_layout *l;
+	struct ap_code *c;
+	__u64 table, len;
+
+	if (!t || !code)
+		return 0;
+	l = &t->layout;
+	entry.print = code_print(l, code);
+	if (!entry.print || (known && known->print == entry.print))
+		return 0;
+	table = read_word(code + l->code_linetable);
+	len = table ? read_word(table + l->bytes_size) : 0;
+	if (len >> 31)
+		len = 0;
+	if (len <= LINETABLE_SMALL) {
+		c = emit_begin(AP_CODE, sizeof(*c) + LINETABLE_SMALL);
+		if (!c)
+			return 0;
+		code_fill(l, c, code, table, len, LINETABLE_SMALL);
+	} else {
+		c = emit_begin(AP_CODE, sizeof(*c) + LINETABLE_LARGE);
+		if (!c)
+			return 0;
+		code_fill(l, c, code, table, len, LINETABLE_LARGE);
+	}
+	emit_end(c);
+	if (known)
+		known->print = entry.print;
+	else
+		bpf_map_update_elem(&codes, &key, &entry, BPF_ANY);
+	return 0;
+}
+
+/* All of a stack's code; of a block's also the GIL holder's. */
+__noinline int code_send_stack(struct ap_thread *t, __u32 stack)
+{
+	struct ap_stack *s;
+	__u32 i;
+
+	if (!t || stack > RULE_SAMPLE)
+		return 0;
+	s = rule_stack(t, stack);
+	for (i = 0; i < AP_FRAMES_MAX; i++) {
+		if (i >= s->cnt)
+			break;
+		code_send(t, s->frame[i].code);
+	}
+	if (stack != RULE_SAMPLE && rule_block(t, stack)->off == AP_OFF_GIL)
+		code_send(t, rule_block(t, stack)->holder.code);
+	return 0;
+}
+
+/* --- Names ------------------------------------------------------------------ */
+
+
+static __always_inline int text_is(const char *have, const char *want, __u32 size)
+{
+	__u32 i;
+
+	for (i = 0; i < size; i++)
+		if (have[i] != want[i])
+			return 0;
+	return 1;
+}
+
+#define IS(have, want) text_is(have, want, sizeof(want))
+
+/* The name of a function, from its code: the function object may be gone, its code is a constant. */
+static __always_inline void name_of_code(struct ap_layout *l, __u64 code, struct ap_text_name *out)
+{
+	read_str(l, read_word(code + l->code_qualname), &out->text, out->data, AP_NAME_SZ);
+}
+
+static __always_inline void name_of_cstring(__u64 addr, struct ap_text_name *out)
+{
+	long n = bpf_probe_read_user_str(out->data, AP_NAME_SZ, (void *)addr);
+
+	out->text.length = out->text.kept = n > 0 ? n - 1 : 0;
+	out->text.width = n > 0;
+}
+
+static __always_inline void name_of_task(struct ap_layout *l, struct ap_name *n)
+{
+	__u64 name = read_word(n->task + l->task_name), type, type_name;
+	__u64 coro = read_word(n->task + l->task_coro);
+	char what[4] = {};
+
+	read_str(l, read_word(coro + l->coro_qualname), &n->coro.text, n->coro.data, AP_NAME_SZ);
+	type = read_word(name + 8);
+	type_name = read_word(type + l->type_name);
+	bpf_probe_read_user_str(what, sizeof(what), (void *)type_name);
+	if (IS(what, "str")) {
+		read_str(l, name, &n->task_name.text, n->task_name.data, AP_NAME_SZ);
+	} else if (IS(what, "int") && l->long_digit) {
+		/* 3.12+: an unnamed task keeps its number; up to two digits of 30 bits */
+		__u32 digit[2] = {};
+		__u64 tag = read_word(name + l->long_tag);
+
+		ap_read(digit, (tag >> 3) > 1 ? 8 : 4, name + l->long_digit);
+		n->task_number = digit[0] | (__u64)digit[1] << 30;
+	}
+}
+
+static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n)
+{
+	struct ap_layout *l = &t->layout;
+	__u64 function = 0, code = 0;
+	char type[32] = {}, def[16] = {};
+
+	bpf_probe_read_user_str(type, sizeof(type), (void *)read_word(o->type + l->type_name));
+	if (IS(type, "_asyncio.TaskStepMethWrapper") || IS(type, "TaskStepMethWrapper") ||
+	    IS(type, "TaskWakeupMethWrapper")) {
+		n->callee = AP_CALLEE_TASK;
+		n->task = o->word2;
+	} else if (IS(type, "builtin_function_or_method")) {
+		__u64 def_name = read_word(o->word2);
+
+		bpf_probe_read_user_str(def, sizeof(def), (void *)def_name);
+		n->callee = AP_CALLEE_BUILTIN;
+		if (IS(def, "task_wakeup")) {
+			n->callee = AP_CALLEE_TASK;
+			n->task = o->word3;
+		} else {
+			name_of_cstring(def_name, &n->callback);
+		}
+	} else if (IS(type, "function")) {
+		n->callee = AP_CALLEE_FUNCTION;
+		code = l->function_code == 48 ? o->word6 : o->word2;
+	} else if (IS(type, "method")) {
+		n->callee = AP_CALLEE_METHOD;
+		function = o->word2;
+	} else if (IS(type, "functools.partial")) {
+		n->callee = AP_CALLEE_PARTIAL;
+		function = o->word2;
+	} else {
+		n->callee = AP_CALLEE_OTHER;
+		name_of_cstring(read_word(o->type + l->type_name), &n->callback);
+	}
+	if (n->task)
+		name_of_task(l, n);
+	if (function)
+		code = read_word(function + l->function_code);
+	if (code)
+		name_of_code(l, code, &n->callback);
+}
+
+/* Who callback `index` is, read while it is open. */
+__noinline int name_send(struct ap_thread *t, __u32 index)
+{
+	struct ap_open *o;
+	struct ap_name *n;
+
+	if (!t || index >= AP_OPEN_MAX)
+		return 0;
+	o = rule_open(t, index);
+	o->named = 1;
+	if (o->callee == AP_CALLEE_SIGNAL)
+		return 0;
+	n = emit_begin(AP_NAME, sizeof(*n));
+	if (!n)
+		return 0;
+	__builtin_memset((void *)n + sizeof(n->head), 0,
+			 __builtin_offsetof(struct ap_name, task_name) - sizeof(n->head));
+	n->task_name.text = n->coro.text = n->callback.text = (struct ap_text){};
+	n->seq = o->seq;
+	name_fill(t, o, n);
+	emit_end(n);
+	return 0;
+}
+
+/* --- Slow callbacks ----------------------------------------------------------- */
+
+static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o)
+{
+	struct ap_block *b;
+	__u32 cnt;
+
+	if (!o->longest_ns)
+		return;
+	b = rule_block(t, o->longest);
+	code_send_stack(t, o->longest);
+	cnt = b->stack.cnt;
+	if (cnt > AP_FRAMES_MAX)
+		cnt = AP_FRAMES_MAX;
+	b->seq = o->seq;
+	emit_copy(&b->head, AP_BLOCK,
+		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
+}
+
+__noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	int gone = end == AP_END_EXIT || end == AP_END_EXEC;
+	struct ap_slow *s;
+	struct ap_open *o;
+
+	if (!t || index > RULE_ITERATION)
+		return 0;
+	o = rule_open(t, index);
+	/* At exit and exec the memory that held the names is no longer there. */
+	if (!o->named && !gone && index != RULE_ITERATION)
+		name_send(t, index);
+	rule_unfresh(o);
+	if (!gone)
+		send_longest(t, o);
+	s = emit_begin(AP_SLOW, sizeof(*s));
+	if (!s)
+		return 0;
+	s->seq = o->seq;
+	s->loop = o->loop;
+	s->start_ts = o->start_ts;
+	s->lo_ts = o->lo_ts;
+	s->hi_ts = hi;
+	s->suspended_ns = o->suspended_ns;
+	s->inner_ns = o->inner_ns;
+	s->inner_cnt = o->inner_cnt;
+	s->flags = o->flags | (gone ? AP_F_EXITED : 0);
+	s->end = end;
+	s->callee = o->callee;
+	s->depth = index == RULE_ITERATION ? 0 : index;
+	s->switches = o->switches;
+	s->switches_lost = o->switches_lost;
+	s->place_cnt = o->place_cnt;
+	__builtin_memcpy(s->off_ns, o->off_ns, sizeof(s->off_ns));
+	s->exec_ns = task->se.sum_exec_runtime - o->exec_start;
+	s->min_flt = task->min_flt - o->min_flt_start;
+	s->maj_flt = task->maj_flt - o->maj_flt_start;
+	__builtin_memcpy(s->place, o->place, sizeof(s->place));
+	bpf_get_current_comm(s->comm, sizeof(s->comm));
+	emit_end(s);
+	return 0;
+}

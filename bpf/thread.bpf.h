@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The state of one thread that runs loops. Only programs that run on that
+ * thread write it. They can still meet: a tick, or a switch when the kernel
+ * preempts a uprobe program, may come in the middle of another program's work.
+ * Whoever changes openings says so with thread_enter() and thread_leave();
+ * ticks and switches keep out meanwhile and count what they did not see.
+ */
+#ifndef ASYNCPROF_THREAD_BPF_H
+#define ASYNCPROF_THREAD_BPF_H
+
+#include "read.bpf.h"
+#include "walk.h"
+
+/* NULL: this thread runs no loop of a target. */
+static __always_inline struct ap_thread *thread_find(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	return bpf_map_lookup_elem(&threads, &id);
+}
+
+int thread_make(__u64 id);
+
+/* Like thread_find(), and makes the entry when the process is a target. */
+static __always_inline struct ap_thread *thread_get(void)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct ap_thread *t = bpf_map_lookup_elem(&threads, &id);
+
+	if (t || !thread_make(id))
+		return t;
+	return bpf_map_lookup_elem(&threads, &id);
+}
+
+static __always_inline void thread_enter(struct ap_thread *t)
+{
+	t->working = 1;
+	barrier();
+}
+
+static __always_inline void thread_leave(struct ap_thread *t)
+{
+	barrier();
+	t->working = 0;
+}
+
+static __always_inline struct ap_open *thread_top(struct ap_thread *t)
+{
+	return &t->open[(t->depth - 1) & (AP_OPEN_MAX - 1)];
+}
+
+#endif
