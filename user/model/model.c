@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "model/model.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(added) ((added)->lost = 1)
+#include <uthash.h>
+#include <utlist.h>
+
+#include "model/code.h"
+#include "model/evidence.h"
+#include "model/resolve.h"
+
+#define THREADS_MAX	   1024
+#define EVIDENCE_MAX	   1024
+#define EVIDENCE_BYTES_MAX (16U << 20)
+/* AP_OPEN_MAX callbacks can be open on a thread; as many again may have ended unreported. */
+#define EVIDENCE_THREAD_MAX (2 * AP_OPEN_MAX)
+
+/* The largest well-formed record: a code object with its line table. */
+#define RECORD_MAX (64U << 10)
+
+struct thread_key {
+	uint32_t pid, tid;
+};
+
+struct thread {
+	struct thread_key key;
+	UT_hash_handle hh;
+	int lost;
+	struct loop loop;
+	unsigned int life;	/* which thread with this tid: seq starts again with each */
+	uint32_t evidence_cnt;
+};
+
+struct model {
+	struct model_options options;
+	struct codes *codes;
+	struct thread *threads;
+	struct evidence *evidence;	/* by key */
+	struct evidence *used;		/* the same, longest unused first */
+	size_t evidence_bytes;
+	struct model_counts counts;
+	const struct loop **loops;	/* handed out by model__summarise() */
+	struct resolved resolved;
+	alignas(8) unsigned char record[RECORD_MAX];
+};
+
+struct model *model__new(const struct model_options *options)
+{
+	struct model *model = calloc(1, sizeof(*model));
+
+	if (!model)
+		return NULL;
+	model->options = *options;
+	model->codes = codes__new();
+	if (!model->codes) {
+		free(model);
+		return NULL;
+	}
+	return model;
+}
+
+static struct thread *find_thread(struct model *model, uint32_t pid, uint32_t tid)
+{
+	struct thread_key key = {.pid = pid, .tid = tid};
+	struct thread *thread = NULL;
+
+	HASH_FIND(hh, model->threads, &key, sizeof(key), thread);
+	return thread;
+}
+
+static void drop_evidence(struct model *model, struct evidence *evidence)
+{
+	struct thread *thread = find_thread(model, evidence->key.pid, evidence->key.tid);
+
+	if (thread) {
+		thread->evidence_cnt--;
+		if (evidence->reported && thread->loop.ongoing_cnt)
+			thread->loop.ongoing_cnt--;
+	}
+	HASH_DEL(model->evidence, evidence);
+	DL_DELETE(model->used, evidence);
+	model->evidence_bytes -= evidence->bytes;
+	evidence__free(evidence);
+}
+
+static void drop_thread_evidence(struct model *model, uint32_t pid, uint32_t tid)
+{
+	struct evidence *evidence, *next;
+
+	DL_FOREACH_SAFE(model->used, evidence, next) {
+		if (evidence->key.pid == pid && evidence->key.tid == tid)
+			drop_evidence(model, evidence);
+	}
+}
+
+static void drop_thread(struct model *model, struct thread *thread)
+{
+	drop_thread_evidence(model, thread->key.pid, thread->key.tid);
+	HASH_DEL(model->threads, thread);
+	loop_clear(&thread->loop);
+	free(thread);
+}
+
+void model__free(struct model *model)
+{
+	struct thread *thread, *next;
+
+	if (!model)
+		return;
+	HASH_ITER(hh, model->threads, thread, next)
+		drop_thread(model, thread);
+	codes__free(model->codes);
+	free(model->loops);
+	free(model);
+}
+
+/* Finds or makes it. NULL: no memory, or no room, which is counted. */
+static struct thread *get_thread(struct model *model, uint32_t pid, uint32_t tid)
+{
+	struct thread *thread = find_thread(model, pid, tid), *next;
+
+	if (thread)
+		return thread;
+	if (HASH_COUNT(model->threads) >= THREADS_MAX) {
+		HASH_ITER(hh, model->threads, thread, next) {
+			if (thread->loop.gone)
+				break;
+		}
+		model->counts.evicted_loops++;
+		if (!thread)
+			return NULL;
+		drop_thread(model, thread);
+	}
+	thread = calloc(1, sizeof(*thread));
+	if (!thread)
+		return NULL;
+	thread->key = (struct thread_key){.pid = pid, .tid = tid};
+	thread->loop.pid = pid;
+	thread->loop.tid = tid;
+	HASH_ADD(hh, model->threads, key, sizeof(thread->key), thread);
+	if (thread->lost) {
+		free(thread);
+		return NULL;
+	}
+	return thread;
+}
+
+static struct evidence *find_evidence(struct model *model, const struct ap_head *head,
+				      uint64_t seq)
+{
+	struct evidence_key key = {.seq = seq, .pid = head->tgid, .tid = head->tid};
+	struct evidence *evidence = NULL;
+
+	HASH_FIND(hh, model->evidence, &key, sizeof(key), evidence);
+	return evidence;
+}
+
+static void evict(struct model *model, struct evidence *evidence)
+{
+	drop_evidence(model, evidence);
+	model->counts.evicted_evidence++;
+}
+
+/* Room for one more: first of the same thread, so that one can't push out the others. */
+static void make_room(struct model *model, const struct thread *thread)
+{
+	struct evidence *oldest;
+
+	if (thread->evidence_cnt >= EVIDENCE_THREAD_MAX) {
+		DL_FOREACH(model->used, oldest) {
+			if (oldest->key.pid == thread->key.pid &&
+			    oldest->key.tid == thread->key.tid)
+				break;
+		}
+		if (oldest)
+			evict(model, oldest);
+	}
+	while (model->used && HASH_COUNT(model->evidence) >= EVIDENCE_MAX)
+		evict(model, model->used);
+}
+
+static struct evidence *get_evidence(struct model *model, const struct ap_head *head,
+				     uint64_t seq)
+{
+	struct evidence_key key = {.seq = seq, .pid = head->tgid, .tid = head->tid};
+	struct evidence *evidence = find_evidence(model, head, seq);
+	struct thread *thread;
+
+	if (evidence) {
+		DL_DELETE(model->used, evidence);
+		DL_APPEND(model->used, evidence);
+		return evidence;
+	}
+	thread = get_thread(model, head->tgid, head->tid);
+	if (!thread)
+		return NULL;
+	make_room(model, thread);
+	evidence = evidence__new(&key);
+	if (!evidence)
+		return NULL;
+	HASH_ADD(hh, model->evidence, key, sizeof(evidence->key), evidence);
+	if (evidence->lost) {
+		evidence__free(evidence);
+		return NULL;
+	}
+	DL_APPEND(model->used, evidence);
+	model->evidence_bytes += evidence->bytes;
+	thread->evidence_cnt++;
+	return evidence;
+}
+
+/* --- Records ---------------------------------------------------------------- */
+
+/* A head that fits its bytes, and a size that this kind can have. */
+static int check(const struct ap_head *head, size_t record_sz)
+{
+	static const size_t least[AP_KIND_CNT] = {
+		[AP_NAME] = sizeof(struct ap_name),
+		[AP_CODE] = offsetof(struct ap_code, linetable),
+		[AP_SAMPLE] = offsetof(struct ap_sample, stack.frame),
+		[AP_BLOCK] = offsetof(struct ap_block, stack.frame),
+		[AP_SLOW] = sizeof(struct ap_slow),
+		[AP_GONE] = sizeof(struct ap_gone),
+	};
+
+	if (head->size != record_sz || !head->kind || head->kind >= AP_KIND_CNT)
+		return -EBADMSG;
+	return record_sz < least[head->kind] ? -EBADMSG : 0;
+}
+
+static int check_stack(const struct ap_stack *stack, size_t bytes)
+{
+	if (stack->cnt > AP_FRAMES_MAX || stack->cut > AP_CUT_NO_FRAME)
+		return -EBADMSG;
+	return bytes < stack->cnt * sizeof(stack->frame[0]) ? -EBADMSG : 0;
+}
+
+static int keep(struct model *model, struct evidence *evidence, size_t bytes_before, int err)
+{
+	model->evidence_bytes += evidence->bytes - bytes_before;
+	/* The others first: this one is at the end of the list. */
+	while (model->evidence_bytes > EVIDENCE_BYTES_MAX && model->used != evidence)
+		evict(model, model->used);
+	return err;
+}
+
+static int feed_name(struct model *model, const struct ap_name *name)
+{
+	struct evidence *evidence;
+	size_t bytes;
+
+	if (name->callee > AP_CALLEE_ITERATION)
+		return -EBADMSG;
+	evidence = get_evidence(model, &name->head, name->seq);
+	if (!evidence)
+		return -ENOMEM;
+	bytes = evidence->bytes;
+	return keep(model, evidence, bytes, evidence_name(evidence, name));
+}
+
+static int feed_code(struct model *model, const struct ap_code *code)
+{
+	size_t room = code->head.size - offsetof(struct ap_code, linetable);
+
+	if (code->linetable_kept > room || code->linetable_kept > code->linetable_len)
+		return -EBADMSG;
+	return codes__add(model->codes, code);
+}
+
+static int feed_sample(struct model *model, const struct ap_sample *sample)
+{
+	struct evidence *evidence;
+	size_t bytes;
+
+	if (check_stack(&sample->stack,
+			sample->head.size - offsetof(struct ap_sample, stack.frame)))
+		return -EBADMSG;
+	evidence = get_evidence(model, &sample->head, sample->seq);
+	if (!evidence)
+		return -ENOMEM;
+	bytes = evidence->bytes;
+	return keep(model, evidence, bytes, evidence_sample(evidence, sample));
+}
+
+static int feed_block(struct model *model, const struct ap_block *block)
+{
+	struct evidence *evidence;
+	size_t bytes;
+
+	if (block->off >= AP_OFF_CNT || block->file.path_len > AP_PATH_SZ ||
+	    check_stack(&block->stack, block->head.size - offsetof(struct ap_block, stack.frame)))
+		return -EBADMSG;
+	evidence = get_evidence(model, &block->head, block->seq);
+	if (!evidence)
+		return -ENOMEM;
+	bytes = evidence->bytes;
+	return keep(model, evidence, bytes, evidence_block(evidence, block));
+}
+
+static void set_id(const struct ap_slow *slow, unsigned int life, struct stall *stall)
+{
+	int len = snprintf(stall->id, sizeof(stall->id), "%u-%u-%llu", slow->head.tgid,
+			   slow->head.tid, (unsigned long long)slow->seq);
+
+	if (life)
+		snprintf(stall->id + len, sizeof(stall->id) - (size_t)len, "-%u", life);
+}
+
+static void set_times(const struct model *model, const struct ap_slow *slow, struct stall *stall)
+{
+	int64_t offset = model->options.unix_offset_ns;
+
+	stall->ts_unix_ns = (int64_t)((uint64_t)offset + slow->head.ts);
+	stall->start_unix_ns = (int64_t)((uint64_t)offset + slow->start_ts);
+}
+
+static void set_holder_name(const struct model *model, struct resolved *resolved)
+{
+	struct stall *stall = &resolved->stall;
+
+	if (!stall->holder_known || !model->options.thread_name)
+		return;
+	if (model->options.thread_name(model->options.ctx, stall->pid, stall->holder_tid,
+				       resolved->holder_comm, sizeof(resolved->holder_comm)) > 0)
+		stall->holder_comm = resolved->holder_comm;
+}
+
+static int feed_slow(struct model *model, const struct ap_slow *slow)
+{
+	struct resolved *resolved = &model->resolved;
+	struct stall *stall = &resolved->stall;
+	struct evidence *evidence;
+	struct thread *thread;
+	int err = 0;
+
+	if (slow->place_cnt > AP_PLACES_MAX || slow->end >= AP_END_CNT ||
+	    slow->callee > AP_CALLEE_ITERATION)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < slow->place_cnt; i++) {
+		if (slow->place[i].off >= AP_OFF_CNT)
+			return -EBADMSG;
+	}
+
+	thread = get_thread(model, slow->head.tgid, slow->head.tid);
+	evidence = find_evidence(model, &slow->head, slow->seq);
+	resolve_stall(slow, evidence, model->codes, resolved);
+	set_id(slow, thread ? thread->life : 0, stall);
+	set_times(model, slow, stall);
+	set_holder_name(model, resolved);
+	if (thread) {
+		memcpy(thread->loop.comm, resolved->comm, sizeof(thread->loop.comm));
+		if (slow->loop)
+			thread->loop.address = slow->loop;
+	}
+
+	if (!stall->ongoing) {
+		model->counts.stalls++;
+		if (thread)
+			err = loop_add_stall(&thread->loop, stall);
+	} else if (thread) {
+		/* Kept even where nothing was heard of it, so that it is counted once. */
+		if (!evidence)
+			evidence = get_evidence(model, &slow->head, slow->seq);
+		if (evidence && !evidence->reported) {
+			evidence->reported = true;
+			thread->loop.ongoing_cnt++;
+		}
+	}
+	if (model->options.on_stall)
+		model->options.on_stall(model->options.ctx, stall);
+	if (!stall->ongoing && evidence)
+		drop_evidence(model, evidence);
+	return err;
+}
+
+static int feed_gone(struct model *model, const struct ap_gone *gone)
+{
+	struct thread *thread = find_thread(model, gone->head.tgid, gone->head.tid);
+
+	if (gone->exec)
+		codes__forget(model->codes, gone->head.tgid);
+	if (!thread)
+		return 0;
+	drop_thread_evidence(model, gone->head.tgid, gone->head.tid);
+	thread->loop.gone = true;
+	thread->loop.fresh = true;
+	thread->life++;
+	return 0;
+}
+
+int model__feed(struct model *model, const void *record, size_t record_sz)
+{
+	const void *copy = model->record;
+	struct ap_head head;
+	int err = -EBADMSG;
+
+	if (record_sz < sizeof(head) || record_sz > sizeof(model->record))
+		goto out;
+	memcpy(&head, record, sizeof(head));
+	if (check(&head, record_sz))
+		goto out;
+	/* Aligned, and followed by enough bytes for the largest struct. */
+	memcpy(model->record, record, record_sz);
+	switch (head.kind) {
+	case AP_NAME:
+		err = feed_name(model, copy);
+		break;
+	case AP_CODE:
+		err = feed_code(model, copy);
+		break;
+	case AP_SAMPLE:
+		err = feed_sample(model, copy);
+		break;
+	case AP_BLOCK:
+		err = feed_block(model, copy);
+		break;
+	case AP_SLOW:
+		err = feed_slow(model, copy);
+		break;
+	case AP_GONE:
+		err = feed_gone(model, copy);
+		break;
+	}
+out:
+	if (err == -EBADMSG)
+		model->counts.malformed++;
+	else
+		model->counts.received[head.kind]++;
+	return err;
+}
+
+/* --- Summary ------------------------------------------------------------------ */
+
+int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const char *comm,
+		       const struct ap_account *account)
+{
+	struct thread *thread = get_thread(model, pid, tid);
+
+	if (!thread)
+		return -ENOMEM;
+	if (comm)
+		snprintf(thread->loop.comm, sizeof(thread->loop.comm), "%s", comm);
+	loop_set_account(&thread->loop, account);
+	return 0;
+}
+
+void model__counts(const struct model *model, struct model_counts *counts)
+{
+	*counts = model->counts;
+	counts->evicted_codes = codes__evicted_cnt(model->codes);
+}
+
+int model__summarise(struct model *model, struct run_summary *summary)
+{
+	size_t thread_cnt = HASH_COUNT(model->threads), i = 0;
+	struct model_counts counts;
+	struct thread *thread, *next;
+
+	free(model->loops);
+	model->loops = calloc(thread_cnt + 1, sizeof(*model->loops));
+	if (!model->loops)
+		return -ENOMEM;
+	HASH_ITER(hh, model->threads, thread, next) {
+		loop_sort(&thread->loop);
+		model->loops[i++] = &thread->loop;
+	}
+	model__counts(model, &counts);
+	summary->loops = model->loops;
+	summary->loop_cnt = i;
+	memcpy(summary->received, counts.received, sizeof(summary->received));
+	summary->malformed = counts.malformed;
+	summary->stalls = counts.stalls;
+	summary->evicted_codes = counts.evicted_codes;
+	summary->evicted_evidence = counts.evicted_evidence;
+	summary->evicted_loops = counts.evicted_loops;
+	return 0;
+}
