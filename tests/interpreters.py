@@ -190,7 +190,9 @@ def add_modules(interpreter):
 	site = os.path.join(BASE, "site-" + minor)
 	interpreter["site"] = site
 	pip = None
-	for module in MODULES:
+	# pip looks at its own interpreter for "python_version < 3.11": name what anyio needs there.
+	backports = ("typing_extensions", "exceptiongroup") if int(minor[2:]) < 11 else ()
+	for module in MODULES + backports:
 		done = os.path.join(site, "." + module)
 		if not os.path.exists(done):
 			pip = pip or pip_argv()
