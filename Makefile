@@ -36,9 +36,12 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   = $(shell pkg-config --libs $(LIBS))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DASYNCPROF_VERSION='"$(VERSION)"' $(WARN) $(INCLUDES) $(PKG_CFLAGS)
 
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARN) -D__TARGET_ARCH_$(ARCH) -I. -Iinclude -Ibpf
+# Programs must take a context, whether they use it or not.
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARN) -Wno-unused-parameter -fno-jump-tables -D__TARGET_ARCH_$(ARCH) -I. -Iinclude -Ibpf
 
-BPF_SRC := $(wildcard bpf/*.bpf.c)
+# maps.bpf.c first: bpftool 7.1 gives a map the offset 0 when it meets an extern of it before its
+# definition.
+BPF_SRC := bpf/maps.bpf.c $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 BPF_OBJ := $(BPF_SRC:%.c=$(B)/%.o)
 SKEL    := $(B)/asyncprof.skel.h
 SRC     := $(sort $(wildcard user/*.c user/*/*.c))
