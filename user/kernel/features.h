@@ -5,7 +5,7 @@
  * compared: distributions backport, and configurations remove.
  *
  * It must never touch a target or leave anything behind in the kernel: what a
- * probe loads or links is closed before it returns. Not thread-safe.
+ * trial loads or links is closed before it returns. Not thread-safe.
  */
 #ifndef ASYNCPROF_FEATURES_H
 #define ASYNCPROF_FEATURES_H
