@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * THE table of CPython offsets: one line a field, one column a minor
+ * version. To add a version, add a column to every line, a Task row, and from
+ * 3.13 a column to the debug words; then try it on a real build.
+ *
+ * Columns 3.8 to 3.13 were read from the DWARF of 3.8.18, 3.9.18, 3.10.13,
+ * 3.11.7, 3.12.1 and 3.13.0 (x86-64, with GIL); header diffs from 3.8.0,
+ * 3.9.0, 3.10.0rc2, 3.11.2 and 3.12.0 to these show no change to the fields.
+ * Columns 3.14 and 3.15 are those of Debian's 3.14.10 and 3.15.2.
+ *
+ * It must never hold a value that was not seen in a build of that version.
+ */
+#include "target/layouts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MINOR_FIRST 8
+#define MINOR_LAST  15
+#define MINOR_CNT   (MINOR_LAST - MINOR_FIRST + 1)
+#define NO	    AP_NO_OFFSET
+
+struct field {
+	const char *name;
+	uint16_t at, size; /* where in struct ap_layout */
+	uint32_t value[MINOR_CNT];
+};
+
+#define FIELD(name, ...)                                                                           \
+	{                                                                                          \
+		#name, offsetof(struct ap_layout, name), sizeof(((struct ap_layout *)0)->name),    \
+		{                                                                                  \
+			__VA_ARGS__                                                                \
+		}                                                                                  \
+	}
+
+/* clang-format off */
+static const struct field fields[] = {
+	/*				3.8   3.9  3.10  3.11  3.12  3.13  3.14  3.15 */
+
+	/* _PyStackRef, Include/internal/pycore_stackref.h: tagged from 3.14 on */
+	FIELD(tag_mask,			  0,    0,    0,    0,    0,    0,    3,    3),
+
+	/* struct _ts, Include/cpython/pystate.h; 3.10 has a cframe, and `frame` still holds */
+	FIELD(thread_frame,		 24,   24,   24,   56,   56,   72,   72,   72),
+	FIELD(cframe_frame,		 NO,   NO,   NO,    8,    0,   NO,   NO,   NO),
+	FIELD(thread_next,		  8,    8,    8,    8,    8,    8,    8,    8),
+	FIELD(thread_native_id,		 NO,   NO,   NO,  160,  144,  160,  160,  184),
+	FIELD(thread_id,		176,  176,  176,  152,  136,  152,  152,  176),
+
+	/* struct _frame, Include/cpython/frameobject.h (3.8-3.10);
+	 * struct _PyInterpreterFrame, Include/internal/pycore_frame.h (pycore_interpframe_structs.h
+	 * from 3.14); an owner of 3 is FRAME_OWNED_BY_CSTACK, from 3.14 BY_INTERPRETER, 4 BY_CSTACK */
+	FIELD(frame_code,		 32,   32,   32,   32,    0,    0,    0,    0),
+	FIELD(frame_previous,		 24,   24,   24,   48,    8,    8,    8,    8),
+	FIELD(frame_instr,		104,  104,   96,   56,   56,   56,   56,   56),
+	FIELD(frame_owner,		 NO,   NO,   NO,   NO,   70,   70,   74,   74),
+	FIELD(frame_shim,		  0,    0,    0,    0,    3,    3,    3,    3),
+	FIELD(frame_locals,		360,  360,  352,   72,   72,   72,   80,   80),
+	/* f_lasti: bytes until 3.9, code units in 3.10 (Objects/frameobject.c), a pointer after */
+	FIELD(lasti_scale,		  1,    1,    2,    0,    0,    0,    0,    0),
+
+	/* PyCodeObject, Include/cpython/code.h */
+	FIELD(code_filename,		104,  104,  104,  112,  112,  112,  112,  112),
+	FIELD(code_name,		112,  112,  112,  120,  120,  120,  120,  120),
+	FIELD(code_qualname,		112,  112,  112,  128,  128,  128,  128,  128),
+	FIELD(code_firstlineno,		 40,   40,   40,   72,   68,   68,   68,   68),
+	FIELD(code_linetable,		120,  120,  120,  136,  136,  136,  136,  136),
+	FIELD(code_adaptive,		  0,    0,    0,  184,  192,  200,  208,  208),
+
+	/* PyASCIIObject, PyCompactUnicodeObject, Include/cpython/unicodeobject.h: wstr went in 3.12 */
+	FIELD(str_length,		 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(str_state,		 32,   32,   32,   32,   32,   32,   32,   32),
+	FIELD(str_ascii,		 48,   48,   48,   48,   40,   40,   40,   40),
+	FIELD(str_compact,		 72,   72,   72,   72,   56,   56,   56,   56),
+	/* PyBytesObject, Include/cpython/bytesobject.h */
+	FIELD(bytes_size,		 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(bytes_data,		 32,   32,   32,   32,   32,   32,   32,   32),
+	/* _PyLongValue, Include/cpython/longintrepr.h */
+	FIELD(long_tag,			 NO,   NO,   NO,   NO,   16,   16,   16,   16),
+	FIELD(long_digit,		 NO,   NO,   NO,   NO,   24,   24,   24,   24),
+
+	/* PyFunctionObject, Include/cpython/funcobject.h */
+	FIELD(function_code,		 16,   16,   48,   48,   48,   48,   48,   48),
+	FIELD(function_qualname,	104,  104,   40,   40,   40,   40,   40,   40),
+	/* PyCFunctionObject, Include/cpython/methodobject.h; PyMethodObject, classobject.h */
+	FIELD(builtin_def,		 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(builtin_self,		 24,   24,   24,   24,   24,   24,   24,   24),
+	FIELD(method_function,		 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(method_self,		 24,   24,   24,   24,   24,   24,   24,   24),
+	/* partialobject, Modules/_functoolsmodule.c */
+	FIELD(partial_function,		 16,   16,   16,   16,   16,   16,   16,   16),
+	/* TaskStepMethWrapper, TaskWakeupMethWrapper, Modules/_asynciomodule.c */
+	FIELD(wrapper_task,		 16,   16,   16,   16,   16,   16,   16,   16),
+	/* _PyGenObject_HEAD, Include/cpython/genobject.h */
+	FIELD(coro_qualname,		 56,   56,   48,   40,   32,   32,   32,   32),
+	/* Handle.__slots__ in Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
+	FIELD(handle_callback,		 24,   24,   24,   24,   24,   24,   24,   24),
+	/* struct _pycontextobject, Include/internal/pycore_context.h */
+	FIELD(context_entered,		 40,   40,   40,   40,   40,   40,   40,   40),
+
+	/* PyTypeObject, Include/cpython/object.h */
+	FIELD(type_name,		 24,   24,   24,   24,   24,   24,   24,   24),
+	/* struct pyruntimestate, PyInterpreterState: Include/internal/pycore_runtime.h,
+	 * pycore_interp.h, pycore_gil.h, pycore_gc.h. In 3.8 gc belongs to the runtime. */
+	FIELD(runtime_interpreters_main, 40,   40,   40,   48,   48,  640,  816,  944),
+	FIELD(gil_in_runtime,		  1,    1,    1,    1,    0,    0,    0,    0),
+	FIELD(gil_last_holder,	       1160,  360,  360,  368, 1048, 7760, 7792, 7744),
+	FIELD(interp_threads_head,	  8,    8,    8,   16,   72, 7344, 7344, 7336),
+	FIELD(interp_collecting,	  0,  816,  816,  848,  312, 7600,    0,    0),
+};
+
+/*
+ * TaskObj, Modules/_asynciomodule.c. FutureObj grew fut_exception_tb in 3.10.6
+ * (gh-30274), inside a minor version: the size of the type tells.
+ */
+static const struct task_row {
+	uint8_t minor;
+	uint16_t basicsize, coro, name, state;
+} tasks[] = {
+	{  8, 144, 112, 120,  72 },
+	{  9, 184, 152, 160,  80 },
+	{ 10, 184, 152, 160,  80 },	/* 3.10.0 to 3.10.5 */
+	{ 10, 192, 160, 168,  88 },
+	{ 11, 176, 136, 144,  88 },
+	{ 12, 176, 136, 144,  88 },
+	{ 13, 144, 120, 128,  96 },
+	{ 14, 168, 128, 136, 104 },
+	{ 15, 168, 128, 136, 104 },
+};
+
+/* Index of the u64 in _Py_DebugOffsets, Include/internal/pycore_runtime.h (pycore_debug_offsets.h from 3.14). */
+#define MINOR_DEBUG 13
+static const struct word {
+	const char *name;
+	uint16_t at, size;
+	uint16_t index[MINOR_LAST - MINOR_DEBUG + 1];
+	uint16_t align;
+	uint32_t max;
+} words[] = {
+#define WORD(name, align, max, ...)                                                                \
+	{ #name, offsetof(struct ap_layout, name), sizeof(((struct ap_layout *)0)->name),          \
+	  { __VA_ARGS__ }, align, max }
+#define FRAME_MAX (AP_FRAME_WORDS * 8 - 8)
+	/*			   align	   max   3.13 3.14 3.15 */
+	WORD(interp_threads_head,	8,    0x1000000,    9,   9,   9),
+	WORD(gil_last_holder,		8,    0x1000000,   18,  19,  19),
+	WORD(thread_next,		8,	 0x1000,   21,  24,  24),
+	WORD(thread_frame,		8,	 0x1000,   23,  26,  26),
+	WORD(thread_id,			8,	 0x1000,   24,  27,  30),
+	WORD(thread_native_id,		8,	 0x1000,   25,  28,  31),
+	WORD(frame_previous,		8,    FRAME_MAX,   29,  32,  40),
+	WORD(frame_code,		8,    FRAME_MAX,   30,  33,  41),
+	WORD(frame_instr,		8,    FRAME_MAX,   31,  34,  42),
+	WORD(frame_locals,		8,	 0x1000,   32,  35,  43),
+	WORD(frame_owner,		1,    FRAME_MAX,   33,  36,  44),
+	WORD(code_filename,		8,	 0x1000,   35,  40,  48),
+	WORD(code_name,			8,	 0x1000,   36,  41,  49),
+	WORD(code_qualname,		8,	 0x1000,   37,  42,  50),
+	WORD(code_linetable,		8,	 0x1000,   38,  43,  51),
+	WORD(code_firstlineno,		4,	 0x1000,   39,  44,  52),
+	WORD(code_adaptive,		8,	 0x1000,   43,  48,  56),
+	WORD(type_name,			8,	 0x1000,   47,  53,  61),
+	WORD(str_state,			4,	 0x1000,   68,  78,  90),
+	WORD(str_length,		8,	 0x1000,   69,  79,  91),
+	WORD(str_ascii,			8,	 0x1000,   70,  80,  92),
+};
+
+/* The same indices for what is a sum: runtime.interpreters_head (main is the next word), interp.gc + gc.collecting */
+static const uint16_t word_head[] = { 5, 5, 5 };
+static const uint16_t word_gc[] = { 10, 11, 11 };
+static const uint16_t word_collecting[] = { 72, 82, 95 };
+/* clang-format on */
+
+static const char remedy[] = "use a regular release of CPython 3.8 to 3.15";
+
+static void set_field(struct ap_layout *l, uint16_t at, uint16_t size, uint32_t value)
+{
+	uint16_t half = (uint16_t)value;
+
+	if (size == sizeof(half))
+		memcpy((char *)l + at, &half, sizeof(half));
+	else
+		memcpy((char *)l + at, &value, sizeof(value));
+}
+
+void layout_version_text(uint32_t version, char *buf, size_t size)
+{
+	/* PY_VERSION_HEX, Include/patchlevel.h: 0xMMmmppLS, L = a, b, c, f */
+	static const char *const level[16] = {[0xa] = "a", [0xb] = "b", [0xc] = "rc", [0xf] = ""};
+	const char *name = level[version >> 4 & 0xf];
+	int n = snprintf(buf, size, "%u.%u.%u", version >> 24, version >> 16 & 0xff,
+			 version >> 8 & 0xff);
+
+	if (n < 0 || (size_t)n >= size || (name && !*name))
+		return;
+	snprintf(buf + n, size - (size_t)n, "%s%u", name ? name : "?", version & 0xf);
+}
+
+static int fill_task(uint32_t minor, uint32_t basicsize, struct ap_layout *out)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < sizeof(tasks) / sizeof(tasks[0]); i++) {
+		const struct task_row *t = &tasks[i];
+
+		if (t->minor != minor || (basicsize && t->basicsize != basicsize))
+			continue;
+		out->task_coro = t->coro;
+		out->task_name = t->name;
+		out->task_state = t->state;
+		found = 0;
+	}
+	return found;
+}
+
+static int take_debug(uint32_t version, const uint64_t *debug, size_t cnt, struct ap_layout *out,
+		      struct refusal *why)
+{
+	uint32_t column = (version >> 16 & 0xff) - MINOR_DEBUG;
+	uint64_t head, collecting;
+	const char *bad = NULL;
+
+	if (!debug || cnt < LAYOUT_DEBUG_WORDS || memcmp(debug, "xdebugpy", 8))
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "the interpreter has no table of debug offsets in _PyRuntime");
+	if (debug[1] != version)
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "the table of debug offsets is of another version (0x%llx)",
+			      (unsigned long long)debug[1]);
+	if (debug[2])
+		return refuse(why, EXIT_INTERPRETER, "use a build with the GIL",
+			      "free-threaded builds of CPython are not supported");
+	for (size_t i = 0; !bad && i < sizeof(words) / sizeof(words[0]); i++) {
+		uint64_t value = debug[words[i].index[column]];
+
+		if (value % words[i].align || value >= words[i].max)
+			bad = words[i].name;
+		else
+			set_field(out, words[i].at, words[i].size, (uint32_t)value);
+	}
+	head = debug[word_head[column]];
+	if (!bad && (head % 8 || head >= NO - 8))
+		bad = "runtime_interpreters_main";
+	out->runtime_interpreters_main = (uint16_t)(head + 8);
+	collecting = debug[word_gc[column]] + debug[word_collecting[column]];
+	if (!bad && (debug[word_gc[column]] >= 0x1000000 || collecting >= 0x1000000 ||
+		     collecting % 4 || !collecting))
+		bad = "interp_collecting";
+	out->interp_collecting = (uint32_t)collecting;
+	/* walk.h reads code and previous in one go: 16 bytes at 0. */
+	if (!bad && (out->frame_code || out->frame_previous != 8))
+		bad = "frame_previous";
+	if (bad)
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "the interpreter's own debug offsets give an impossible %s", bad);
+	return 0;
+}
+
+static void set_frame_size(struct ap_layout *l)
+{
+	uint32_t end = l->frame_instr + 8u;
+
+	if (l->frame_previous + 8u > end)
+		end = l->frame_previous + 8u;
+	if (l->frame_owner != NO && l->frame_owner + 1u > end)
+		end = l->frame_owner + 1u;
+	l->frame_size = (uint16_t)((end + 7) & ~7u);
+}
+
+int layout_fill(uint32_t version, uint32_t task_basicsize, const uint64_t *debug, size_t debug_cnt,
+		struct ap_layout *out, struct refusal *why)
+{
+	uint32_t minor = version >> 16 & 0xff;
+	char text[32];
+
+	memset(out, 0, sizeof(*out));
+	layout_version_text(version, text, sizeof(text));
+	if (version >> 24 != 3 || minor < MINOR_FIRST || minor > MINOR_LAST)
+		return refuse(why, EXIT_INTERPRETER, remedy, "CPython %s is not supported", text);
+	if ((version & 0xf0) != 0xf0)
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "CPython %s is a pre-release: its structures may differ at any commit",
+			      text);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		set_field(out, fields[i].at, fields[i].size, fields[i].value[minor - MINOR_FIRST]);
+	out->version = version >> 16;
+	if (fill_task(minor, task_basicsize, out))
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "CPython %s has an unknown _asyncio.Task of %u bytes", text,
+			      task_basicsize);
+	if (minor >= MINOR_DEBUG && take_debug(version, debug, debug_cnt, out, why))
+		return -1;
+	set_frame_size(out);
+	return 0;
+}
