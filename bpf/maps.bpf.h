@@ -42,7 +42,7 @@ AP_MAP struct {
 	__type(value, struct ap_thread);
 } blank SEC(".maps");
 
-/* Accounts of threads that are gone, and of hits that found no room. Key: tgid. */
+/* Hits of threads that found no room in `threads`. Key: tgid. */
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);

@@ -42,23 +42,8 @@ __noinline int thread_make(__u64 id)
 	return 1;
 }
 
-/* A thread that left: what it counted goes to its process. */
-static __always_inline void thread_fold(struct ap_thread *t)
+static __always_inline int thread_end(__u64 id, __u32 end)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct ap_account *a = bpf_map_lookup_elem(&accounts, &tgid);
-	__u64 *to = (__u64 *)a, *from = (__u64 *)&t->account;
-	__u32 i;
-
-	if (!a)
-		return;
-	for (i = 0; i < sizeof(*a) / sizeof(__u64); i++)
-		__sync_fetch_and_add(&to[i], from[i]);
-}
-
-static __always_inline int thread_end(__u32 end)
-{
-	__u64 id = bpf_get_current_pid_tgid();
 	struct ap_thread *t = bpf_map_lookup_elem(&threads, &id);
 	struct ap_gone *gone;
 
@@ -66,25 +51,30 @@ static __always_inline int thread_end(__u32 end)
 		return 0;
 	thread_enter(t);
 	rule_close_all(t, end);
-	thread_fold(t);
-	bpf_map_delete_elem(&threads, &id);
 	gone = emit_begin(AP_GONE, sizeof(*gone));
 	if (gone) {
+		gone->head.tid = (__u32)id;
 		gone->exec = end == AP_END_EXEC;
 		gone->pad = 0;
+		gone->account = t->account;
+		__builtin_memcpy(gone->comm, t->comm, sizeof(gone->comm));
 		emit_end(gone);
 	}
+	bpf_map_delete_elem(&threads, &id);
 	return 0;
 }
 
 SEC("raw_tp/sched_process_exit")
 int on_exit(void *ctx)
 {
-	return thread_end(AP_END_EXIT);
+	return thread_end(bpf_get_current_pid_tgid(), AP_END_EXIT);
 }
 
+/* (task, old_pid, bprm): a thread that calls exec becomes the main one and takes its tid. */
 SEC("raw_tp/sched_process_exec")
-int on_exec(void *ctx)
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	return thread_end(AP_END_EXEC);
+	__u64 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	return thread_end(tgid << 32 | (__u32)ctx->args[1], AP_END_EXEC);
 }

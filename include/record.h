@@ -266,12 +266,6 @@ struct ap_slow {
 	char comm[AP_COMM_SZ];
 };
 
-struct ap_gone {
-	struct ap_head head;
-	__u32 exec;		/* 1: the process called exec, 0: the thread exited */
-	__u32 pad;
-};
-
 /* --- Accounting: hits == sum(closed) + sum(ignored) + open, always --------- */
 
 enum ap_ignored {
@@ -302,7 +296,16 @@ struct ap_account {
 	__u64 loop_calls;	/* _set_running_loop entries */
 };
 
-/* Per CPU and global: what was meant to be sent, and what was not. */
+/* A thread's last words: all its callbacks are closed. */
+struct ap_gone {
+	struct ap_head head;
+	__u32 exec;		/* 1: the process called exec, 0: the thread exited */
+	__u32 pad;
+	struct ap_account account;
+	char comm[AP_COMM_SZ];
+};
+
+/* What was meant to be sent, and what was not, for lack of room on the ring. */
 struct ap_sent {
 	__u64 attempted[AP_KIND_CNT];
 	__u64 dropped[AP_KIND_CNT];

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * Attaching: one table of what is attached where, and how. All probes are
+ * links or perf events held by file descriptors, so they are gone when we are.
+ */
+#ifndef ASYNCPROF_PROBES_H
+#define ASYNCPROF_PROBES_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "refusal.h"
+#include "target/sites.h"
+
+struct asyncprof_bpf;
+struct bpf_link;
+struct bpf_program;
+
+#define PROBES_TICK_HZ 99	/* 0.2 % of a busy CPU; not a divisor of anything that programs do */
+
+/* A growing set of links. Starts as {0}. */
+struct probes {
+	struct bpf_link **link;
+	size_t cnt, room;
+};
+
+/* What looks at the whole machine. 0, or -1 with `why`; what was attached stays in `out`. */
+int probes_attach_machine(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why);
+
+/* One uprobe of one process. */
+int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site *site,
+		       struct probes *out, struct refusal *why);
+
+/* Detaches in reverse order. */
+void probes_detach(struct probes *p);
+
+#endif

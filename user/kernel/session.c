@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "kernel/session.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asyncprof.skel.h"
+#include "kernel/features.h"
+#include "kernel/probes.h"
+#include "kernel/trap.h"
+
+#define WATCHED_MAX 256	/* as many as the `targets` map holds */
+
+struct watched {
+	pid_t pid;	/* 0: free */
+	struct probes probes;
+};
+
+struct session {
+	struct asyncprof_bpf *bpf;
+	struct ring_buffer *ring;
+	struct probes machine;
+	struct watched watched[WATCHED_MAX];
+	session_record on_record;
+	void *ctx;
+	int stats_fd;		/* -1: the kernel does not measure programs now */
+	uint64_t trap_ns;
+	struct session_cost cost;
+};
+
+static uint64_t thread_key(pid_t pid, pid_t tid)
+{
+	return (uint64_t)(uint32_t)pid << 32 | (uint32_t)tid;
+}
+
+/* libbpf's own words go nowhere: what fails is said once, by us, in one line. */
+static int be_quiet(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static int on_ring(void *ctx, void *data, size_t size)
+{
+	struct session *s = ctx;
+
+	if (size >= sizeof(struct ap_head))
+		s->on_record(s->ctx, data, size);
+	return 0;
+}
+
+/* Since 5.18 (fa2c3254d7cf) sched_switch passes the state of the thread that leaves, before it changes. */
+static int switch_has_state(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_type *type;
+	int id, has = 0;
+
+	if (!btf)
+		return 0;
+	id = btf__find_by_name_kind(btf, "btf_trace_sched_switch", BTF_KIND_TYPEDEF);
+	type = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	type = type ? btf__type_by_id(btf, type->type) : NULL;	/* a pointer */
+	type = type ? btf__type_by_id(btf, type->type) : NULL;	/* to a function: ctx and the arguments */
+	if (type && btf_is_func_proto(type))
+		has = btf_vlen(type) >= 5;
+	btf__free(btf);
+	return has;
+}
+
+int session__open(session_record on_record, void *ctx, struct session **out, struct refusal *why)
+{
+	struct session *s;
+	int err;
+
+	*out = NULL;
+	if (features_require(why))
+		return -1;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return refuse(why, EXIT_FAILED, "", "out of memory");
+	s->stats_fd = -1;
+	s->on_record = on_record;
+	s->ctx = ctx;
+	libbpf_set_print(be_quiet);
+	s->bpf = asyncprof_bpf__open();
+	if (!s->bpf) {
+		refuse(why, EXIT_FAILED, "", "can't open the kernel programs: %s", strerror(errno));
+		goto fail;
+	}
+	s->bpf->rodata->switch_has_state = (uint32_t)switch_has_state();
+	err = asyncprof_bpf__load(s->bpf);
+	if (err) {
+		refuse(why, err == -EPERM ? EXIT_PERMISSION : EXIT_KERNEL, "see asyncprof doctor",
+		       "the kernel refuses our programs: %s", strerror(-err));
+		goto fail;
+	}
+	s->ring = ring_buffer__new(bpf_map__fd(s->bpf->maps.ring), on_ring, s, NULL);
+	if (!s->ring) {
+		refuse(why, EXIT_KERNEL, "", "can't map the ring buffer: %s", strerror(errno));
+		goto fail;
+	}
+	s->trap_ns = trap_measure(s->bpf->progs.on_context_run);
+	*out = s;
+	return 0;
+fail:
+	session__close(s);
+	return -1;
+}
+
+int session__start(struct session *s, struct refusal *why)
+{
+	return probes_attach_machine(s->bpf, &s->machine, why);
+}
+
+static struct watched *find_watched(struct session *s, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < WATCHED_MAX; i++)
+		if (s->watched[i].pid == pid)
+			return &s->watched[i];
+	return NULL;
+}
+
+int session__add(struct session *s, pid_t pid, const struct ap_target *target,
+		 const struct session_probes *probes, struct refusal *why)
+{
+	const struct ap_account none = { 0 };
+	uint32_t key = (uint32_t)pid;
+	struct watched *w = find_watched(s, 0);
+
+	if (!w)
+		return refuse(why, EXIT_FAILED, "start a second asyncprof for the rest",
+			      "%d processes are watched already", WATCHED_MAX);
+	w->pid = pid;
+	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.accounts), &key, &none, BPF_NOEXIST) &&
+	    errno != EEXIST)
+		goto full;
+	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.targets), &key, target, BPF_ANY))
+		goto full;
+	/* Ends before beginnings: an end without its beginning is nothing. */
+	if (probes_attach_site(s->bpf->progs.on_set_running_loop, pid, probes->set_running_loop,
+			       &w->probes, why) ||
+	    probes_attach_site(s->bpf->progs.on_task_dealloc, pid, probes->task_dealloc, &w->probes,
+			       why) ||
+	    probes_attach_site(s->bpf->progs.on_context_run, pid, probes->context_run, &w->probes,
+			       why)) {
+		session__drop(s, pid);
+		return -1;
+	}
+	return 0;
+full:
+	refuse(why, EXIT_FAILED, "", "can't describe process %d to the kernel: %s", (int)pid,
+	       strerror(errno));
+	session__drop(s, pid);
+	return -1;
+}
+
+void session__drop(struct session *s, pid_t pid)
+{
+	struct watched *w = find_watched(s, pid);
+	uint32_t key = (uint32_t)pid;
+
+	if (!w)
+		return;
+	probes_detach(&w->probes);
+	bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.targets), &key);
+	w->pid = 0;
+}
+
+int session__poll(struct session *s, int timeout_ms)
+{
+	int n = ring_buffer__poll(s->ring, timeout_ms);
+
+	return n < 0 ? n : 0;
+}
+
+void session__drain(struct session *s)
+{
+	while (ring_buffer__consume(s->ring) > 0)
+		;
+}
+
+int session__seed(struct session *s, pid_t pid, pid_t tid, const struct ap_thread *thread)
+{
+	uint64_t key = thread_key(pid, tid);
+
+	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.threads), &key, thread, BPF_NOEXIST))
+		return -errno;
+	return 0;
+}
+
+void session__unseed(struct session *s, pid_t pid, pid_t tid)
+{
+	uint64_t key = thread_key(pid, tid);
+
+	bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.threads), &key);
+}
+
+int session__thread(struct session *s, pid_t pid, pid_t tid, struct ap_thread *out)
+{
+	uint64_t key = thread_key(pid, tid);
+
+	return bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.threads), &key, out) ? -errno : 0;
+}
+
+void session__threads(struct session *s, session_each each, void *ctx)
+{
+	int fd = bpf_map__fd(s->bpf->maps.threads);
+	uint64_t key, next, *at = NULL;
+	struct ap_thread *t = malloc(sizeof(*t));
+	unsigned int bound = bpf_map__max_entries(s->bpf->maps.threads);
+
+	/* An entry that goes away under the walk starts it over; the bound ends it all the same. */
+	while (t && bound-- && !bpf_map_get_next_key(fd, at, &next)) {
+		key = next;
+		at = &key;
+		if (!bpf_map_lookup_elem(fd, &key, t))
+			each(ctx, (pid_t)(key >> 32), (pid_t)(uint32_t)key, t);
+	}
+	free(t);
+}
+
+void session__homeless_account(struct session *s, pid_t pid, struct ap_account *out)
+{
+	uint32_t key = (uint32_t)pid;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.accounts), &key, out))
+		*out = (struct ap_account){ 0 };
+}
+
+void session__sent(struct session *s, struct ap_sent *out)
+{
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.sent), &zero, out))
+		*out = (struct ap_sent){ 0 };
+}
+
+/* Mean run time of a program while the kernel measured it. */
+static uint64_t mean_ns(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) || !info.run_cnt)
+		return 0;
+	return info.run_time_ns / info.run_cnt;
+}
+
+void session__measure(struct session *s, int on)
+{
+	if (on && s->stats_fd < 0)
+		s->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (on || s->stats_fd < 0)
+		return;
+	close(s->stats_fd);
+	s->stats_fd = -1;
+	s->cost = (struct session_cost){
+		.trap_ns = s->trap_ns,
+		.context_run_ns = mean_ns(s->bpf->progs.on_context_run),
+		.set_running_loop_ns = mean_ns(s->bpf->progs.on_set_running_loop),
+		.task_dealloc_ns = mean_ns(s->bpf->progs.on_task_dealloc),
+		.poll_ns = mean_ns(s->bpf->progs.on_poll_enter) + mean_ns(s->bpf->progs.on_poll_exit),
+		.switch_ns = mean_ns(s->bpf->progs.on_switch),
+		.tick_ns = mean_ns(s->bpf->progs.on_tick),
+		.measured = s->trap_ns != 0,
+	};
+}
+
+void session__cost(struct session *s, struct session_cost *out)
+{
+	*out = s->cost;
+}
+
+void session__close(struct session *s)
+{
+	size_t i;
+
+	if (!s)
+		return;
+	for (i = 0; i < WATCHED_MAX; i++)
+		probes_detach(&s->watched[i].probes);
+	probes_detach(&s->machine);
+	if (s->stats_fd >= 0)
+		close(s->stats_fd);
+	ring_buffer__free(s->ring);
+	asyncprof_bpf__destroy(s->bpf);
+	free(s);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * Calls a function of ours in alternating rounds with and without the probe
+ * and takes the median of the differences: a virtual machine may lose its CPU
+ * for milliseconds in any one of them.
+ */
+#include "kernel/trap.h"
+
+#include <bpf/libbpf.h>
+#include <link.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ROUNDS 9
+#define CALLS  400
+
+/* Begins with `push`, which the kernel emulates, as the sites in the interpreter do. */
+__attribute__((naked, noinline, used)) static void trap_site(void)
+{
+	__asm__ volatile("push %rbp\n\tpop %rbp\n\tret");
+}
+
+/* From an address of our own image to the offset in its file. */
+static int find_offset(struct dl_phdr_info *info, size_t size, void *data)
+{
+	uint64_t *offset = data;
+	int i;
+
+	(void)size;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uint64_t start = info->dlpi_addr + ph->p_vaddr;
+
+		if (ph->p_type != PT_LOAD || *offset < start || *offset - start >= ph->p_filesz)
+			continue;
+		*offset += ph->p_offset - start;
+		return 1;
+	}
+	return 0;
+}
+
+static uint64_t round_ns(void)
+{
+	struct timespec a, b;
+	int i;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (i = 0; i < CALLS; i++)
+		trap_site();
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	return (uint64_t)(b.tv_sec - a.tv_sec) * 1000000000ULL + (uint64_t)b.tv_nsec -
+	       (uint64_t)a.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+uint64_t trap_measure(struct bpf_program *program)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts);
+	uint64_t offset = (uint64_t)(uintptr_t)trap_site, cost[ROUNDS];
+	int i;
+
+	if (!dl_iterate_phdr(find_offset, &offset))
+		return 0;
+	for (i = 0; i < ROUNDS; i++) {
+		struct bpf_link *link;
+		uint64_t without = round_ns(), with;
+
+		link = bpf_program__attach_uprobe_opts(program, getpid(), "/proc/self/exe",
+						       (size_t)offset, &opts);
+		if (!link)
+			return 0;
+		round_ns();	/* the first hits fault the breakpoint's page in */
+		with = round_ns();
+		bpf_link__destroy(link);
+		cost[i] = with > without ? (with - without) / CALLS : 0;
+	}
+	qsort(cost, ROUNDS, sizeof(cost[0]), compare);
+	return cost[ROUNDS / 2];
+}
