@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 #include "model/fd.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
