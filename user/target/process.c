@@ -199,6 +199,29 @@ pid_t process_live_tid(const struct process *p)
 	return found;
 }
 
+pid_t process_inner_tid(const struct process *p, pid_t tid)
+{
+	char name[64], status[4096];
+	char *line, *end;
+	long inner = 0;
+
+	snprintf(name, sizeof(name), "task/%d/status", (int)tid);
+	if (read_small(p, name, status, sizeof(status)) <= 0)
+		return 0;
+	line = strstr(status, "\nNSpid:");
+	if (!line)
+		return tid; /* a kernel without pid namespaces */
+	/* One number a namespace, ours first and its own last. */
+	for (line += 7; *line && *line != '\n'; line = end) {
+		long n = strtol(line, &end, 10);
+
+		if (end == line)
+			break;
+		inner = n;
+	}
+	return (pid_t)inner;
+}
+
 static int open_mem(struct process *p)
 {
 	char name[64];

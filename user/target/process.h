@@ -53,6 +53,9 @@ pid_t process_live_tid(const struct process *p);
 /* Writes up to `max` thread ids; returns how many, or a negative errno. */
 int process_threads(const struct process *p, pid_t *tid, size_t max);
 
+/* The id that a thread of it has in its own pid namespace (NSpid), 0: unknown. */
+pid_t process_inner_tid(const struct process *p, pid_t tid);
+
 /* Opens a file below /proc/PID ("maps", "task/7/syscall"), for reading. An fd, or a negative errno. */
 int process_open_file(const struct process *p, const char *name);
 

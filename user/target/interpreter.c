@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * From a process to all that a probe needs. Files say where things are; the
+ * running process must agree (build id, main interpreter, thread list, holder
+ * of the GIL) before anything is believed.
+ *
+ * It must never take one mapped file for the interpreter because of its name
+ * only: the name chooses where to look, the symbols decide.
+ */
+#include "target/interpreter.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target/elf.h"
+#include "target/frames.h"
+#include "target/layouts.h"
+#include "target/maps.h"
+#include "target/symbols.h"
+
+#define THREAD_INTERP 16 /* PyThreadState.interp, Include/cpython/pystate.h, 3.8 to 3.15 */
+#define THREADS_MAX   4096
+#define HOLDER_TRIES  5
+#define LONG_MAX_NS   10000000ULL
+
+static const char remedy_python[] = "give the pid of a running CPython program";
+
+/* What is at hand while one interpreter is found. */
+struct search {
+	const struct process *process;
+	struct memory *memory;
+	struct maps *maps;
+	struct elf *elf, *asyncio_elf;
+	uint64_t bias, asyncio_bias;
+};
+
+static void __attribute__((format(printf, 2, 3))) degrade(struct interpreter *in,
+							  const char *format, ...)
+{
+	va_list args;
+
+	if (in->degraded_cnt == INTERPRETER_DEGRADED_MAX)
+		return;
+	va_start(args, format);
+	vsnprintf(in->degraded[in->degraded_cnt++], INTERPRETER_TEXT_SZ, format, args);
+	va_end(args);
+}
+
+static int is_libpython(const char *base)
+{
+	return !strncmp(base, "libpython", 9) && isdigit((unsigned char)base[9]) && strstr(base, ".so");
+}
+
+static int is_asyncio(const char *base)
+{
+	size_t len = strlen(base);
+
+	return !strncmp(base, "_asyncio.", 9) && len > 3 && !strcmp(base + len - 3, ".so");
+}
+
+static int is_pypy(const char *base)
+{
+	return !strncmp(base, "libpypy", 7) || !strncmp(base, "pypy", 4);
+}
+
+/* The executable's mapping: by its link, or the lowest mapped file when the link is gone. */
+static const struct mapping *find_executable(const struct search *s)
+{
+	char path[4096];
+	const struct mapping *first = NULL;
+	ssize_t n = process_read_link(s->process, "exe", path, sizeof(path));
+	char *mark;
+
+	if (n > 0) {
+		mark = strstr(path, " (deleted)");
+		if (mark && !mark[10])
+			*mark = '\0';
+	}
+	for (size_t i = 0; i < maps_cnt(s->maps); i++) {
+		const struct mapping *map = maps_at(s->maps, i);
+
+		if (!map->ino)
+			continue;
+		if (!first)
+			first = map;
+		if (n > 0 && !strcmp(map->path, path))
+			return map;
+	}
+	return first;
+}
+
+/* Where the file is mapped, minus where it wants to be. Every executable mapping must agree. */
+static int find_bias(const struct maps *maps, const struct mapping *file, const struct elf *e,
+		     uint64_t *bias)
+{
+	int found = -1;
+
+	for (size_t i = 0; i < maps_cnt(maps); i++) {
+		const struct mapping *map = maps_at(maps, i);
+
+		if (map->ino != file->ino || map->dev != file->dev || !map->executable)
+			continue;
+		for (size_t k = 0; k < elf_segment_cnt(e); k++) {
+			const struct elf_segment *seg = elf_segment(e, k);
+			uint64_t delta = seg->vaddr - seg->offset;
+			uint64_t b = map->start - map->offset - delta;
+
+			if (!seg->executable || map->offset + 4095 < seg->offset ||
+			    map->offset >= seg->offset + seg->filesz)
+				continue;
+			if ((b & 4095) || (!elf_is_dynamic(e) && b) || (!found && b != *bias))
+				return -1;
+			*bias = b;
+			found = 0;
+		}
+	}
+	return found;
+}
+
+/* Does the process run the file that we read? An upgrade may have replaced it. */
+static int is_running(const struct search *s, const struct elf *e, uint64_t bias, int doubtful)
+{
+	uint8_t file[ELF_BUILD_ID_MAX], mapped[ELF_BUILD_ID_MAX];
+	size_t size = elf_build_id(e, file);
+
+	if (!size)
+		return !doubtful;
+	return !memory_read(s->memory, bias + elf_build_id_vaddr(e), mapped, size) &&
+	       !memcmp(file, mapped, size);
+}
+
+static int load_file(struct search *s, const struct mapping *map, struct elf **elf, uint64_t *bias,
+		     int *fd, struct refusal *why)
+{
+	char name[200];
+	int doubtful, err;
+
+	process_escape(map->path, strlen(map->path), name, sizeof(name));
+	*fd = maps_open_file(s->process, map, &doubtful);
+	if (*fd < 0) {
+		err = *fd;
+		*fd = -1;
+		return refuse(why, err == -EACCES || err == -EPERM ? EXIT_PERMISSION : EXIT_INTERPRETER,
+			      "run it as root, and where the file can be seen", "cannot open %s: %s", name,
+			      strerror(-err));
+	}
+	err = elf__read(*fd, elf);
+	if (err)
+		return refuse(why, err == -ENOMEM ? EXIT_FAILED : EXIT_INTERPRETER, NULL,
+			      "%s is no ELF file that can be read: %s", name, strerror(-err));
+	if (elf_machine(*elf) != EM_X86_64)
+		return refuse(why, EXIT_INTERPRETER, "only x86-64 is supported",
+			      "%s is for another machine", name);
+	if (find_bias(s->maps, map, *elf, bias))
+		return refuse(why, EXIT_INTERPRETER, "restart the target",
+			      "%s is not mapped as its own headers say", name);
+	if (!is_running(s, *elf, *bias, doubtful))
+		return refuse(why, EXIT_INTERPRETER, "restart the target",
+			      "%s on disk is not the file that the process runs", name);
+	return 0;
+}
+
+/* "3.10.13" as CPython before 3.11 has it for sys.version: a string of its own, PY_VERSION. */
+static uint32_t version_from_text(const struct elf *e, unsigned int minor)
+{
+	uint32_t version = 0;
+	char prefix[8];
+	int len = snprintf(prefix, sizeof(prefix), "%c3.%u.", 0, minor);
+
+	for (size_t i = 0; i < elf_segment_cnt(e); i++) {
+		const struct elf_segment *seg = elf_segment(e, i);
+		const char *data = elf_bytes(e, seg->vaddr, seg->filesz);
+		const char *end = data + seg->filesz, *at = data;
+
+		while (data && (at = memmem(at, (size_t)(end - at), prefix, (size_t)len))) {
+			unsigned int micro = 0, digits = 0;
+			uint32_t found;
+
+			at += len;
+			for (; at < end && isdigit((unsigned char)*at) && digits < 3; digits++)
+				micro = micro * 10 + (unsigned int)(*at++ - '0');
+			if (!digits || micro > 255 || at >= end)
+				continue;
+			/* 0xf0 is a release; "rc1", "b2" and "+" follow the digits of what is none. */
+			found = 3u << 24 | minor << 16 | micro << 8 | (*at ? 0xa0 : 0xf0);
+			if (*at && *at != 'r' && *at != 'a' && *at != 'b' && *at != '+')
+				continue;
+			if (version && version != found)
+				return 0;
+			version = found;
+		}
+	}
+	return version;
+}
+
+/* From the names "libpython3.10.so.1.0" and "python3.10". */
+static int minor_from_name(const char *file, unsigned int *major, unsigned int *minor)
+{
+	const char *base = strrchr(file, '/');
+	const char *s = strstr(base ? base : file, "python");
+
+	return s && sscanf(s, "python%2u.%3u", major, minor) == 2 ? 0 : -1;
+}
+
+static int find_version(struct search *s, const struct symbols *sym, struct interpreter *in,
+			struct refusal *why)
+{
+	const void *word = sym->version_word ? elf_bytes(s->elf, sym->version_word, 4) : NULL;
+	unsigned int major = 0, minor = 0;
+
+	if (word) {
+		memcpy(&in->version, word, sizeof(in->version));
+	} else {
+		/* Py_Version came with 3.11 (Include/pylifecycle.h). */
+		for (unsigned int m = 8; m <= 10 && !in->version; m++) {
+			if (!minor_from_name(in->file, &major, &minor) && (major != 3 || minor != m))
+				continue;
+			in->version = version_from_text(s->elf, m);
+		}
+		if (!in->version)
+			return refuse(why, EXIT_INTERPRETER, "use CPython 3.8 to 3.15",
+				      "the version of %s can't be told, or it is too old", in->file);
+	}
+	layout_version_text(in->version, in->version_text, sizeof(in->version_text));
+	return 0;
+}
+
+static int find_layout(struct search *s, const struct symbols *sym, uint32_t task_basicsize,
+		       struct interpreter *in, struct refusal *why)
+{
+	uint64_t debug[LAYOUT_DEBUG_WORDS];
+	const void *in_file = elf_bytes(s->elf, sym->runtime, sizeof(debug));
+	size_t cnt = LAYOUT_DEBUG_WORDS;
+
+	if (in_file)
+		memcpy(debug, in_file, sizeof(debug));
+	else if (memory_read(s->memory, in->runtime, debug, sizeof(debug)))
+		cnt = 0;
+	return layout_fill(in->version, task_basicsize, debug, cnt, &in->layout, why);
+}
+
+static uint64_t read_word(struct search *s, uint64_t addr)
+{
+	uint64_t word = 0;
+
+	return memory_read(s->memory, addr, &word, sizeof(word)) ? 0 : word;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+static int is_thread_of(struct search *s, uint64_t tstate, uint64_t interpreter)
+{
+	return tstate >= 4096 && !(tstate & 7) && tstate < 1ULL << 47 &&
+	       read_word(s, tstate + THREAD_INTERP) == interpreter;
+}
+
+/* Does the last holder look like a thread of this interpreter? It dangles while a thread dies. */
+static int check_holder(struct search *s, const struct interpreter *in)
+{
+	for (unsigned int i = 0; i < HOLDER_TRIES; i++) {
+		if (is_thread_of(s, read_word(s, in->gil_holder), in->main_interpreter))
+			return 0;
+		pause_ms(20);
+	}
+	return -1;
+}
+
+/* The thread list must hold threads that the kernel knows, by the ids they see themselves. */
+static int check_threads(struct search *s, const struct interpreter *in)
+{
+	struct frames f = {.memory = s->memory, .layout = &in->layout};
+	uint64_t *tstate = calloc(THREADS_MAX, sizeof(*tstate));
+	pid_t *tid = calloc(PROCESS_THREADS_MAX, sizeof(*tid));
+	int found = -1, cnt, tids;
+
+	if (!tstate || !tid)
+		goto out;
+	cnt = frames_threads(&f, in->main_interpreter, tstate, THREADS_MAX);
+	tids = process_threads(s->process, tid, PROCESS_THREADS_MAX);
+	for (int i = 0; i < cnt && found; i++) {
+		uint64_t native;
+
+		if (!is_thread_of(s, tstate[i], in->main_interpreter))
+			break;
+		if (in->layout.thread_native_id == AP_NO_OFFSET) {
+			found = 0;
+			break;
+		}
+		native = read_word(s, tstate[i] + in->layout.thread_native_id);
+		for (int k = 0; k < tids && found; k++) {
+			if (native && (uint64_t)process_inner_tid(s->process, tid[k]) == native)
+				found = 0;
+		}
+	}
+out:
+	free(tstate);
+	free(tid);
+	return found;
+}
+
+/* Python that is just starting has no interpreter yet, or half of one: look a few times. */
+static int find_state(struct search *s, struct interpreter *in, struct refusal *why)
+{
+	static const long wait_ms[] = {20, 80, 320};
+	const struct ap_layout *l = &in->layout;
+	uint64_t main_at = in->runtime + l->runtime_interpreters_main, head;
+	int ready = 0;
+
+	for (size_t i = 0; i < sizeof(wait_ms) / sizeof(wait_ms[0]) && !ready; i++) {
+		if (i)
+			pause_ms(wait_ms[i]);
+		in->main_interpreter = read_word(s, main_at);
+		ready = in->main_interpreter && !check_threads(s, in);
+	}
+	if (!ready && !process_is_same(s->process))
+		return refuse(why, EXIT_NO_PROCESS, NULL, "process %d exited or called exec meanwhile",
+			      (int)process_pid(s->process));
+	if (!in->main_interpreter)
+		return refuse(why, EXIT_NO_PROCESS, "try again in a moment",
+			      "the Python in process %d is starting or shutting down",
+			      (int)process_pid(s->process));
+	if (!ready)
+		return refuse(why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
+			      "the thread list of CPython %s is not where its version has it",
+			      in->version_text);
+	in->gil_holder = (l->gil_in_runtime ? in->runtime : in->main_interpreter) + l->gil_last_holder;
+	if (check_holder(s, in))
+		return refuse(why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
+			      "the GIL of CPython %s is not where its version has it",
+			      in->version_text);
+	in->collecting = l->interp_collecting ? in->main_interpreter + l->interp_collecting : 0;
+	/* struct pyinterpreters: head lies before main (Include/internal/pycore_runtime.h) */
+	head = read_word(s, main_at - 8);
+	if (head != in->main_interpreter)
+		degrade(in, "sub-interpreters are not observed, only the main one");
+	return 0;
+}
+
+static void place_site(struct site *site, int fd, const char *file)
+{
+	site->fd = fd;
+	snprintf(site->path, sizeof(site->path), "/proc/self/fd/%d", fd);
+	snprintf(site->file, sizeof(site->file), "%s", file);
+}
+
+static void optional_site(const struct elf *e, uint64_t bias, uint64_t vaddr, const char *name,
+			  unsigned int arg_cnt, int fd, const char *file, struct interpreter *in,
+			  struct site *site)
+{
+	struct refusal why;
+
+	site->name = name;
+	if (!vaddr)
+		degrade(in, "%s was not found", name);
+	else if (site_find(e, bias, vaddr, name, arg_cnt, site, &why))
+		degrade(in, "%.140s", why.what);
+	else
+		place_site(site, fd, file);
+	if (site->cost == SITE_STEPPED)
+		degrade(in, "the probe on %s is single-stepped: dear in a virtual machine", name);
+}
+
+/* Sets asyncio's own symbols; they are absent while nothing has imported it. */
+static int find_asyncio(struct search *s, struct interpreter *in, struct asyncio_symbols *sym,
+			struct refusal *why)
+{
+	const struct mapping *map = maps_find_file(s->maps, is_asyncio);
+	const struct elf *e = s->elf;
+	char doubt[INTERPRETER_TEXT_SZ];
+
+	if (map) {
+		if (load_file(s, map, &s->asyncio_elf, &s->asyncio_bias, &in->fd[1], why))
+			return -1;
+		e = s->asyncio_elf;
+		process_escape(map->path, strlen(map->path), in->asyncio_file,
+			       sizeof(in->asyncio_file));
+	}
+	symbols_find_asyncio(e, sym, doubt, sizeof(doubt));
+	if (doubt[0])
+		degrade(in, "%s", doubt);
+	if (map)
+		in->asyncio = ASYNCIO_LIBRARY;
+	else if (sym->task_basicsize)
+		in->asyncio = ASYNCIO_BUILT_IN;
+	else
+		memset(sym, 0, sizeof(*sym));
+	if (in->asyncio == ASYNCIO_BUILT_IN) {
+		s->asyncio_bias = s->bias;
+		snprintf(in->asyncio_file, sizeof(in->asyncio_file), "%s", in->file);
+	}
+	return 0;
+}
+
+static int find_sites(struct search *s, const struct symbols *sym,
+		      const struct asyncio_symbols *asyncio, struct interpreter *in,
+		      struct refusal *why)
+{
+	const struct elf *e = s->asyncio_elf ? s->asyncio_elf : s->elf;
+	int fd = s->asyncio_elf ? in->fd[1] : in->fd[0];
+
+	/* context_run(self, args, nargs, kwnames); the program reads the first three. */
+	if (site_find(s->elf, s->bias, sym->context_run, "context_run", 3, &in->context_run, why))
+		return -1;
+	place_site(&in->context_run, in->fd[0], in->file);
+	if (in->context_run.cost == SITE_STEPPED)
+		degrade(in, "the probe on context_run is single-stepped: dear in a virtual machine");
+	in->set_running_loop.name = "_set_running_loop";
+	in->task_dealloc.name = "Task tp_dealloc";
+	if (in->asyncio == ASYNCIO_NOT_LOADED)
+		return 0;
+	optional_site(e, s->asyncio_bias, asyncio->set_running_loop, "_set_running_loop", 2, fd,
+		      in->asyncio_file, in, &in->set_running_loop);
+	optional_site(e, s->asyncio_bias, asyncio->task_dealloc, "Task tp_dealloc", 1, fd,
+		      in->asyncio_file, in, &in->task_dealloc);
+	return 0;
+}
+
+static const char *foreign_loop(const struct maps *maps)
+{
+	for (size_t i = 0; i < maps_cnt(maps); i++) {
+		const char *path = maps_at(maps, i)->path;
+
+		if (strstr(path, "/uvloop/loop."))
+			return "uvloop";
+		if (strstr(path, "/gevent/_gevent_"))
+			return "gevent";
+	}
+	return NULL;
+}
+
+static int runs_asyncio(struct search *s, const struct interpreter *in)
+{
+	struct frames f = {.memory = s->memory, .layout = &in->layout};
+	uint64_t *tstate = calloc(THREADS_MAX, sizeof(*tstate));
+	int cnt = tstate ? frames_threads(&f, in->main_interpreter, tstate, THREADS_MAX) : 0;
+	struct frames_loop loop;
+	int found = 0;
+
+	for (int i = 0; i < cnt && !found; i++)
+		found = frames_find_loop(&f, frames_current(&f, tstate[i]), &loop) > 0;
+	free(tstate);
+	return found;
+}
+
+/* Another loop is an error unless asyncio's own runs as well. */
+static int check_loops(struct search *s, struct interpreter *in, struct refusal *why)
+{
+	const char *other = foreign_loop(s->maps);
+
+	if (!other)
+		return 0;
+	if (!runs_asyncio(s, in))
+		return refuse(why, EXIT_INTERPRETER, "run the program on asyncio's own event loop",
+			      "%s is not supported yet, and no loop of asyncio runs in process %d",
+			      other, (int)process_pid(s->process));
+	degrade(in, "loops of %s in this process are not observed", other);
+	return 0;
+}
+
+static int find_main_file(struct search *s, struct interpreter *in, struct symbols *sym,
+			  struct refusal *why)
+{
+	const struct mapping *map = maps_find_file(s->maps, is_libpython);
+	unsigned int major = 0, minor = 0;
+
+	in->shared = !!map;
+	if (!map)
+		map = find_executable(s);
+	if (maps_find_file(s->maps, is_pypy))
+		return refuse(why, EXIT_INTERPRETER, "run the program on CPython",
+			      "PyPy is not supported");
+	if (!map)
+		return refuse(why, EXIT_NO_PROCESS, remedy_python, "process %d has no program mapped",
+			      (int)process_pid(s->process));
+	process_escape(map->path, strlen(map->path), in->file, sizeof(in->file));
+	if (load_file(s, map, &s->elf, &s->bias, &in->fd[0], why))
+		return -1;
+	if (!elf_dynsym(s->elf, "Py_Initialize") && !elf_symtab(s->elf, "Py_Initialize"))
+		return refuse(why, EXIT_NO_PROCESS, remedy_python, "process %d (%s) is not Python",
+			      (int)process_pid(s->process), process_comm(s->process));
+	if (!minor_from_name(in->file, &major, &minor) && (major != 3 || minor < 8))
+		return refuse(why, EXIT_INTERPRETER, "use CPython 3.8 to 3.15",
+			      "CPython %u.%u is not supported", major, minor);
+	return symbols_find(s->elf, sym, why);
+}
+
+static void set_build(const struct elf *e, struct interpreter *in)
+{
+	uint8_t id[ELF_BUILD_ID_MAX];
+	size_t size = elf_build_id(e, id);
+
+	in->stripped = !elf_has_symtab(e);
+	for (size_t i = 0; i < size; i++)
+		snprintf(in->build_id + 2 * i, 3, "%02x", id[i]);
+}
+
+int interpreter__find(const struct process *p, struct memory *m, struct interpreter *out,
+		      struct refusal *why)
+{
+	struct search s = {.process = p, .memory = m};
+	struct asyncio_symbols asyncio;
+	struct symbols sym;
+	int err = -1;
+
+	memset(out, 0, sizeof(*out));
+	out->fd[0] = out->fd[1] = -1;
+	if (maps__read(p, &s.maps, why) || find_main_file(&s, out, &sym, why))
+		goto out;
+	set_build(s.elf, out);
+	out->runtime = s.bias + sym.runtime;
+	out->code_type = sym.code_type ? s.bias + sym.code_type : 0;
+	if (find_version(&s, &sym, out, why) || find_asyncio(&s, out, &asyncio, why) ||
+	    find_layout(&s, &sym, asyncio.task_basicsize, out, why) || find_state(&s, out, why) ||
+	    find_sites(&s, &sym, &asyncio, out, why) || check_loops(&s, out, why))
+		goto out;
+	if (!process_is_same(p)) {
+		refuse(why, EXIT_NO_PROCESS, NULL, "process %d exited or called exec meanwhile",
+		       (int)process_pid(p));
+		goto out;
+	}
+	err = 0;
+out:
+	elf__close(s.elf);
+	elf__close(s.asyncio_elf);
+	maps__free(s.maps);
+	if (err)
+		interpreter__close(out);
+	return err;
+}
+
+void interpreter__close(struct interpreter *in)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		/* Descriptor 0 is nobody's file here: a zeroed object was never found. */
+		if (in->fd[i] > 0)
+			close(in->fd[i]);
+		in->fd[i] = -1;
+	}
+}
+
+int interpreter_has_changed(const struct process *p, const struct interpreter *in)
+{
+	struct maps *maps = NULL;
+	struct refusal why;
+	int changed;
+
+	if (in->asyncio != ASYNCIO_NOT_LOADED || maps__read(p, &maps, &why))
+		return 0;
+	changed = !!maps_find_file(maps, is_asyncio);
+	maps__free(maps);
+	return changed;
+}
+
+void interpreter_target(const struct interpreter *in, uint64_t threshold_ns, struct ap_target *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->layout = in->layout;
+	out->gil_holder = in->gil_holder;
+	out->threshold_ns = threshold_ns;
+	out->long_ns = threshold_ns / 4 < LONG_MAX_NS ? threshold_ns / 4 : LONG_MAX_NS;
+	out->collecting = in->collecting;
+	out->has_loop_probe = in->set_running_loop.cost != SITE_NONE;
+}
