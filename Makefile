@@ -5,7 +5,7 @@
 # found here. All output goes to build/.
 #
 #   make            the binary                 make check       unit tests, no root, also sanitized
-#   make deps       what building needs        make check-root  the real thing, on this kernel
+#   make deps       all it needs, by apt-get   make check-root  the real thing, on this kernel
 #   make demo       see it work                make test        both
 #   make install    PREFIX, DESTDIR            make layers      who may include whom
 
@@ -22,7 +22,7 @@ BPFTOOL ?= $(firstword $(wildcard /usr/lib/linux-tools/*/bpftool /usr/lib/linux-
 ARCH    := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 B       := build
 
-LIBS     := libbpf libelf zlib jansson capstone
+LIBS     := libbpf jansson capstone
 WARN     := -Wall -Wextra -Werror
 INCLUDES := -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
@@ -37,7 +37,8 @@ PKG_LIBS   = $(shell pkg-config --libs $(LIBS))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DASYNCPROF_VERSION='"$(VERSION)"' $(WARN) $(INCLUDES) $(PKG_CFLAGS)
 
 # Programs must take a context, whether they use it or not.
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARN) -Wno-unused-parameter -fno-jump-tables -D__TARGET_ARCH_$(ARCH) -I. -Iinclude -Ibpf
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g $(WARN) -Wno-unused-parameter -fno-jump-tables -D__TARGET_ARCH_$(ARCH) \
+	      -I. -Iinclude -Ibpf
 
 # maps.bpf.c first: bpftool 7.1 gives a map the offset 0 when it meets an extern of it before its
 # definition.
@@ -143,8 +144,16 @@ demo: asyncprof
 
 # --- Putting it in place ---------------------------------------------------------------
 
+# What building needs, and what the tests and the demo run. libbpf-dev brings libelf and zlib.
+DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev
+DEB_TEST  := libcmocka-dev python3 python3-dev python3-pip g++
+
+# Ubuntu has bpftool inside linux-tools, and under another name.
 deps:
-	demo/deps
+	apt-get update
+	@bpftool=bpftool; apt-cache show bpftool >/dev/null 2>&1 || bpftool=linux-tools-generic; set -x; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+		$(DEB_BUILD) $$bpftool $(DEB_TEST)
 
 install: asyncprof
 	install -d $(DESTDIR)$(PREFIX)/sbin

@@ -17,9 +17,10 @@
 void doctor_print_version(FILE *out);
 
 /*
- * Prints to `out` what options->pid asks for, as text or, with options->json,
- * as one JSON object. Returns the exit code that `watch` would end with, and
- * prints on `out` why. A failing write shows in ferror(out).
+ * Prints to `out` what works here and for each of options->pid, as text or,
+ * with options->json, as one JSON object a line and process. Returns the exit
+ * code that `watch` would end with, and prints on `out` why. A failing write
+ * shows in ferror(out).
  */
 enum exit_code doctor_print(FILE *out, const struct options *options);
 

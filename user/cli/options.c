@@ -22,7 +22,6 @@
 #define THRESHOLD_DEFAULT_NS (100 * 1000000ULL)
 #define THRESHOLD_MIN_NS     1000ULL
 #define TIME_MAX_NS	     (365 * 86400 * NS_PER_S)
-#define STACK_DEPTH_DEFAULT  8
 
 #define SEE_HELP "asyncprof --help lists what there is"
 
@@ -402,7 +401,6 @@ int options__parse(struct options *options, int argc, char **argv, struct refusa
 	*options = (struct options){
 		.command = COMMAND_WATCH,
 		.threshold_ns = THRESHOLD_DEFAULT_NS,
-		.stack_depth = STACK_DEPTH_DEFAULT,
 		.no_color = no_color && *no_color, /* as https://no-color.org has it */
 	};
 	opterr = 0;

@@ -47,7 +47,7 @@ struct options {
 	struct string_list exclude;
 	struct string_list cause;	/* names of causes; the model knows which exist */
 	struct string_list task;	/* task names */
-	unsigned int stack_depth;	/* useful frames printed per stall in text */
+	unsigned int stack_depth;	/* frames printed per stall in text; 0: the useful ones */
 	bool full_filenames;
 	const char *output;		/* NULL: stdout */
 	bool json;
