@@ -219,13 +219,17 @@ class Judge:
 
 
 def account_problems(summary):
-	"""hits == closed + ignored + open; attempted == sent + dropped; nothing lost."""
+	"""hits == closed + ignored + open; sent == received; nothing dropped."""
 	if not summary:
 		return ["no summary"]
 	problems = []
-	account = summary["accounting"]
-	closed, ignored = sum(account["closed"].values()), sum(account["ignored"].values())
-	if account["hits"] != closed + ignored + account["open"]:
-		problems.append(f"accounts: {account['hits']} hits, {closed} closed, {ignored} ignored, "
-				f"{account['open']} open")
+	account, records = summary["accounting"], summary["records"]
+	ignored = sum(account["ignored"].values())
+	if account["hits"] != account["closed"] + ignored + account["open"] or not account["holds"]:
+		problems.append(f"accounts do not add up: {account}")
+	if records["sent"] != records["received"] or not records["holds"] or \
+			records["attempted"] != records["sent"] + records["dropped"]:
+		problems.append(f"records do not add up: {records}")
+	if summary["malformed"]:
+		problems.append(f"{summary['malformed']} records made no sense")
 	return problems
