@@ -167,12 +167,15 @@ static int load_file(struct search *s, const struct mapping *map, struct elf **e
 	return 0;
 }
 
-/* "3.10.13" as CPython before 3.11 has it for sys.version: a string of its own, PY_VERSION. */
+/*
+ * Before Py_Version there is only the text PY_VERSION, "3.10.13", somewhere in
+ * the file; linkers merge it into the tail of a path. All that end so must agree.
+ */
 static uint32_t version_from_text(const struct elf *e, unsigned int minor)
 {
 	uint32_t version = 0;
 	char prefix[8];
-	int len = snprintf(prefix, sizeof(prefix), "%c3.%u.", 0, minor);
+	int len = snprintf(prefix, sizeof(prefix), "3.%u.", minor);
 
 	for (size_t i = 0; i < elf_segment_cnt(e); i++) {
 		const struct elf_segment *seg = elf_segment(e, i);
@@ -180,18 +183,18 @@ static uint32_t version_from_text(const struct elf *e, unsigned int minor)
 		const char *end = data + seg->filesz, *at = data;
 
 		while (data && (at = memmem(at, (size_t)(end - at), prefix, (size_t)len))) {
+			int inside = at > data && (isdigit((unsigned char)at[-1]) || at[-1] == '.');
 			unsigned int micro = 0, digits = 0;
 			uint32_t found;
 
 			at += len;
 			for (; at < end && isdigit((unsigned char)*at) && digits < 3; digits++)
 				micro = micro * 10 + (unsigned int)(*at++ - '0');
-			if (!digits || micro > 255 || at >= end)
+			if (inside || !digits || micro > 255 || at >= end ||
+			    (*at && *at != 'r' && *at != 'a' && *at != 'b' && *at != '+'))
 				continue;
-			/* 0xf0 is a release; "rc1", "b2" and "+" follow the digits of what is none. */
+			/* What follows the digits is nothing, or "rc1", "b2", "+" of no release. */
 			found = 3u << 24 | minor << 16 | micro << 8 | (*at ? 0xa0 : 0xf0);
-			if (*at && *at != 'r' && *at != 'a' && *at != 'b' && *at != '+')
-				continue;
 			if (version && version != found)
 				return 0;
 			version = found;
