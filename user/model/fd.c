@@ -76,6 +76,8 @@ enum fd_kind fd_kind_of_file(const struct ap_file *file)
 	enum fd_kind kind = kind_of_mode(file->mode);
 	char path[FD_WORDS_SZ];
 
+	if (!file->mode)
+		return FD_NONE;
 	if (file->magic == MAGIC_PIDFS)
 		return FD_PIDFD;
 	if (file->magic == MAGIC_ANON_INODE) {
@@ -107,6 +109,11 @@ size_t fd_path(const struct ap_file *file, char *words, size_t words_sz)
 		len = AP_PATH_SZ;
 	if (file->family || !len)
 		return 0;
+	if (!file->mode) {
+		int got = snprintf(words, words_sz, "%.*s", (int)len, file->path);
+
+		return (size_t)got < words_sz ? (size_t)got : words_sz - 1;
+	}
 	/* The kernel walks a path from its leaf; people read it from its root. */
 	if (len == AP_PATH_SZ && file->path[len - 1])
 		pos = (size_t)snprintf(words, words_sz, "...");

@@ -35,7 +35,7 @@ enum fd_kind fd_kind_of_place(const struct ap_place *place);
 /*
  * Path or peer of a file into `words` (raw bytes of the target, always NUL
  * terminated): "/srv/data.db", "10.0.0.7:443", "[::1]:80", "/run/x.sock".
- * Returns its length, 0 when nothing is known.
+ * A file that is not open yet has the path as the target wrote it. Returns its length, 0 when nothing is known.
  */
 size_t fd_path(const struct ap_file *file, char *words, size_t words_sz);
 size_t fd_peer(const struct ap_file *file, char *words, size_t words_sz);

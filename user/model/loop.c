@@ -96,6 +96,12 @@ uint64_t account_ignored_cnt(const struct ap_account *account)
 	return cnt;
 }
 
+bool account_holds(const struct ap_account *account)
+{
+	return account->hits ==
+	       account_closed_cnt(account) + account_ignored_cnt(account) + account->open;
+}
+
 void loop_set_account(struct loop *loop, const struct ap_account *account)
 {
 	if (loop->fresh) {

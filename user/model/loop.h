@@ -49,7 +49,8 @@ void loop_set_account(struct loop *loop, const struct ap_account *account);
 void loop_sort(struct loop *loop);
 void loop_clear(struct loop *loop);
 
-/* hits == closed + ignored + open, of one account. */
+/* hits == closed + ignored + open */
+bool account_holds(const struct ap_account *account);
 uint64_t account_closed_cnt(const struct ap_account *account);
 uint64_t account_ignored_cnt(const struct ap_account *account);
 void account_add(struct ap_account *sum, const struct ap_account *more);

@@ -321,6 +321,12 @@ static void set_times(const struct model *model, const struct ap_slow *slow, str
 	stall->start_unix_ns = (int64_t)((uint64_t)offset + slow->start_ts);
 }
 
+static void set_comm(struct thread *thread, const char comm[AP_COMM_SZ])
+{
+	memcpy(thread->loop.comm, comm, AP_COMM_SZ);
+	thread->loop.comm[AP_COMM_SZ] = 0;
+}
+
 static void set_holder_name(const struct model *model, struct resolved *resolved)
 {
 	struct stall *stall = &resolved->stall;
@@ -355,7 +361,7 @@ static int feed_slow(struct model *model, const struct ap_slow *slow)
 	set_times(model, slow, stall);
 	set_holder_name(model, resolved);
 	if (thread) {
-		memcpy(thread->loop.comm, resolved->comm, sizeof(thread->loop.comm));
+		set_comm(thread, slow->comm);
 		if (slow->loop)
 			thread->loop.address = slow->loop;
 	}
@@ -382,13 +388,15 @@ static int feed_slow(struct model *model, const struct ap_slow *slow)
 
 static int feed_gone(struct model *model, const struct ap_gone *gone)
 {
-	struct thread *thread = find_thread(model, gone->head.tgid, gone->head.tid);
+	struct thread *thread = get_thread(model, gone->head.tgid, gone->head.tid);
 
 	if (gone->exec)
 		codes__forget(model->codes, gone->head.tgid);
 	if (!thread)
-		return 0;
+		return -ENOMEM;
+	set_comm(thread, gone->comm);
 	drop_thread_evidence(model, gone->head.tgid, gone->head.tid);
+	loop_set_account(&thread->loop, &gone->account);
 	thread->loop.gone = true;
 	thread->loop.fresh = true;
 	thread->life++;

@@ -44,8 +44,8 @@ int model__feed(struct model *model, const void *record, size_t record_sz);
 
 /*
  * The kernel side's account of a thread as it stands now; replaces the one
- * given before. After the thread's AP_GONE a new account of the same tid is
- * a new thread and adds to the old.
+ * given before. AP_GONE brings a thread's last one itself; after it an account
+ * of the same tid is a new thread and adds to the old.
  */
 int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const char *comm,
 		       const struct ap_account *account);

@@ -164,6 +164,8 @@ static void set_fd(const struct ap_place *place, const struct ap_block *block,
 			fd->peer = out->words;
 		else if (fd_path(&block->file, out->words, sizeof(out->words)))
 			fd->path = out->words;
+	} else if (block && fd_path(&block->file, out->words, sizeof(out->words))) {
+		fd->path = out->words;
 	} else if (place && place->fd >= 0) {
 		fd->num = place->fd;
 		fd->kind = fd_kind_of_place(place);

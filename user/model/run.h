@@ -42,6 +42,7 @@ struct run_summary {
 	const char *tier;
 	bool interim;		/* asked for by a signal: the run goes on */
 	struct ap_sent sent;	/* attempted and dropped, by kind */
+	struct ap_account homeless;	/* hits that no thread's account holds */
 	uint64_t hit_ns;	/* calibrated cost of one hit, 0: not known */
 	int64_t overhead_ns;	/* estimated: all hits times their cost, -1: not known */
 	uint64_t events_lost;	/* dropped on the ring, or switches missed */
@@ -57,5 +58,13 @@ struct run_summary {
 	uint64_t stalls;
 	uint64_t evicted_codes, evicted_evidence, evicted_loops;
 };
+
+/* attempted == sent + dropped, sent == received: without what the collector made itself. */
+struct run_records {
+	uint64_t attempted, dropped, sent, received;
+};
+
+void run_account(const struct run_summary *summary, struct ap_account *sum);
+void run_count_records(const struct run_summary *summary, struct run_records *sum);
 
 #endif

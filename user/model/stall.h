@@ -28,7 +28,7 @@ struct stall_frame {
 };
 
 struct stall_fd {
-	int num;		/* -1: no fd */
+	int num;		/* -1: none; with a path all the same: the one given to open, stat, ... */
 	enum fd_kind kind;
 	const char *path;	/* at most one of path and peer is not NULL */
 	const char *peer;

@@ -16,13 +16,15 @@
  * escape, and return the bytes written without the NUL.
  *
  * terminal: C0, DEL and bytes that are no UTF-8 become \xHH; C1, bidi and
- * other invisible format characters \uHHHH; what does not fit ends in "...".
- * json: valid UTF-8 as it is, other bytes the text \xHH.
+ * other invisible characters \uHHHH or \UHHHHHHHH.
+ * json: valid UTF-8 as it is, other bytes the text \xHH; the JSON writer
+ * escapes the rest.
+ * What does not fit ends in "...".
  */
 size_t escape_terminal(char *out, size_t out_sz, const char *in, size_t in_sz);
 size_t escape_json(char *out, size_t out_sz, const char *in, size_t in_sz);
 
-/* Bytes that are enough for any escape of in_sz bytes, NUL included. */
-#define ESCAPE_SZ(in_sz) (6 * (in_sz) + 4)
+/* Bytes that are enough for any escape of in_sz bytes, NUL included: \xHH for each. */
+#define ESCAPE_SZ(in_sz) (4 * (in_sz) + 4)
 
 #endif

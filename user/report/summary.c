@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "report/summary.h"
+
+#include <errno.h>
+
+#include "report/words.h"
+
+#define PLACES_SHOWN 10
+
+static void say_loop(FILE *out, const struct display *display, const struct loop *loop)
+{
+	const struct ap_account *account = &loop->account;
+	uint64_t polled_ns = account->busy_ns + account->idle_ns;
+	char name[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ], duration[WORDS_DURATION_SZ];
+	char longest[WORDS_DURATION_SZ];
+
+	fprintf(out, "%sloop of thread %u%s%s\n", words_paint(display, PAINT_BOLD), loop->tid,
+		loop->gone ? " (ended)" : "", words_paint(display, PAINT_OFF));
+	fprintf(out, "  process %u '%s'", loop->pid, words_text(loop->comm, 32, name));
+	if (loop->has_account)
+		fprintf(out, ": %llu iterations, %llu callbacks",
+			(unsigned long long)account->iterations,
+			(unsigned long long)account_closed_cnt(account));
+	if (polled_ns)
+		fprintf(out, ", busy %.1f %%", 100 * (double)account->busy_ns / (double)polled_ns);
+	fprintf(out, "\n  %llu stall%s, %s", (unsigned long long)loop->stall_cnt,
+		loop->stall_cnt == 1 ? "" : "s", words_duration(loop->stall_ns, duration));
+	if (loop->ongoing_cnt)
+		fprintf(out, ", %llu still going on", (unsigned long long)loop->ongoing_cnt);
+	fputc('\n', out);
+
+	if (loop->place_cnt)
+		fprintf(out, "%s   count      total    longest  cause      where%s\n",
+			words_paint(display, PAINT_DIM), words_paint(display, PAINT_OFF));
+	for (size_t i = 0; i < loop->place_cnt && (i < PLACES_SHOWN || display->verbose); i++) {
+		const struct loop_place *at = &loop->places[i];
+
+		fprintf(out, "%8llu %10s %10s  %-9s  %s()  %s\n", (unsigned long long)at->cnt,
+			words_duration(at->total_ns, duration),
+			words_duration(at->max_ns, longest), cause_name(at->cause),
+			words_text(at->title, 60, name),
+			words_place(display, at->file, at->line, 200, place));
+	}
+	if (loop->place_cnt > PLACES_SHOWN && !display->verbose)
+		fprintf(out, "         and %zu more places\n", loop->place_cnt - PLACES_SHOWN);
+	if (loop->place_overflow_cnt)
+		fprintf(out, "         and %llu stalls at places that found no room\n",
+			(unsigned long long)loop->place_overflow_cnt);
+}
+
+/* Accounts that do not add up are a fault of ours, and said so. */
+static void say_accounts(FILE *out, const struct display *display,
+			 const struct run_summary *summary)
+{
+	const char *red = words_paint(display, PAINT_RED), *off = words_paint(display, PAINT_OFF);
+	struct ap_account sum;
+	struct run_records records;
+
+	run_account(summary, &sum);
+	run_count_records(summary, &records);
+	fprintf(out, "callbacks: %llu hits = %llu closed + %llu ignored + %llu open%s%s%s\n",
+		(unsigned long long)sum.hits, (unsigned long long)account_closed_cnt(&sum),
+		(unsigned long long)account_ignored_cnt(&sum), (unsigned long long)sum.open, red,
+		account_holds(&sum) ? "" : "  DOES NOT ADD UP", off);
+	if (sum.attach_opened || sum.signal_opened)
+		fprintf(out, "apart:     %llu open at attach, %llu signal handlers\n",
+			(unsigned long long)sum.attach_opened,
+			(unsigned long long)sum.signal_opened);
+	fprintf(out, "records:   %llu attempted = %llu sent + %llu dropped, %llu received%s%s%s\n",
+		(unsigned long long)records.attempted, (unsigned long long)records.sent,
+		(unsigned long long)records.dropped, (unsigned long long)records.received, red,
+		records.sent == records.received ? "" : "  DOES NOT ADD UP", off);
+	if (summary->events_lost || summary->malformed)
+		fprintf(out, "%slost:      %llu events, %llu malformed records%s\n", red,
+			(unsigned long long)summary->events_lost,
+			(unsigned long long)summary->malformed, off);
+	if (summary->evicted_codes || summary->evicted_evidence || summary->evicted_loops)
+		fprintf(out,
+			"forgotten: %llu code objects, samples of %llu callbacks, %llu threads\n",
+			(unsigned long long)summary->evicted_codes,
+			(unsigned long long)summary->evicted_evidence,
+			(unsigned long long)summary->evicted_loops);
+}
+
+static void say_cost(FILE *out, const struct run_summary *summary)
+{
+	char total[WORDS_DURATION_SZ];
+
+	if (summary->overhead_ns < 0 || summary->duration_ns <= 0) {
+		fprintf(out, "cost:      not known\n");
+		return;
+	}
+	fprintf(out, "cost:      about %s, %.2f %% of the time",
+		words_duration(summary->overhead_ns, total),
+		100 * (double)summary->overhead_ns / (double)summary->duration_ns);
+	if (summary->hit_ns)
+		fprintf(out, " (%llu ns a callback)", (unsigned long long)summary->hit_ns);
+	fputc('\n', out);
+}
+
+int summary_text(FILE *out, const struct display *display, const struct run_summary *summary)
+{
+	char duration[WORDS_DURATION_SZ];
+
+	fprintf(out, "%s--- %s %s, %llu stall%s%s\n", words_paint(display, PAINT_BOLD),
+		summary->interim ? "so far:" : "summary:",
+		words_duration(summary->duration_ns, duration),
+		(unsigned long long)summary->stalls, summary->stalls == 1 ? "" : "s",
+		words_paint(display, PAINT_OFF));
+	for (size_t i = 0; i < summary->loop_cnt; i++)
+		say_loop(out, display, summary->loops[i]);
+	if (!summary->loop_cnt)
+		fprintf(out, "no loop was seen to run a callback\n");
+	say_accounts(out, display, summary);
+	say_cost(out, summary);
+	return fflush(out) || ferror(out) ? -EIO : 0;
+}

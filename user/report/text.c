@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "report/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/fold.h"
+#include "report/words.h"
+
+#define WIDTH_MIN     40
+#define FRAMES_USEFUL 6
+#define SOURCE_SZ     512
+
+struct text {
+	FILE *out;
+	struct display display;
+	struct fold fold;
+};
+
+struct text *text__new(FILE *out, const struct display *display)
+{
+	struct text *text = calloc(1, sizeof(*text));
+
+	if (!text)
+		return NULL;
+	text->out = out;
+	text->display = *display;
+	if (text->display.width < WIDTH_MIN)
+		text->display.width = WIDTH_MIN;
+	return text;
+}
+
+void text__free(struct text *text)
+{
+	free(text);
+}
+
+static int done(const struct text *text)
+{
+	return fflush(text->out) || ferror(text->out) ? -EIO : 0;
+}
+
+static const char *paint(const struct text *text, enum paint which)
+{
+	return words_paint(&text->display, which);
+}
+
+/* One painted piece. */
+__attribute__((format(printf, 3, 4))) static void put(const struct text *text, enum paint which,
+						       const char *format, ...)
+{
+	va_list args;
+
+	fputs(paint(text, which), text->out);
+	va_start(args, format);
+	vfprintf(text->out, format, args);
+	va_end(args);
+	fputs(paint(text, PAINT_OFF), text->out);
+}
+
+int text__start(struct text *text, const struct run_start *start)
+{
+	char threshold[WORDS_DURATION_SZ], name[WORDS_TEXT_SZ], python[WORDS_TEXT_SZ];
+
+	for (size_t i = 0; i < start->target_cnt; i++) {
+		const struct run_target *target = &start->targets[i];
+
+		fprintf(text->out, "watching %u %s, CPython %s%s: callbacks over %s, %s\n",
+			target->pid, words_text(target->comm, 16, name),
+			words_text(target->python, 16, python),
+			target->stripped == 1 ? " (stripped)" : "",
+			words_duration((int64_t)start->threshold_ns, threshold), start->tier);
+	}
+	for (size_t i = 0; i < start->degraded_cnt; i++)
+		fprintf(text->out, "  note: %s\n",
+			words_text(start->degraded[i], WORDS_TEXT_SZ, name));
+	return done(text);
+}
+
+/* "153 ms", "between 83 and 120 ms", "at least 5.00 s". */
+static void say_duration(const struct stall *stall, char *out, size_t out_sz)
+{
+	char hi[WORDS_DURATION_SZ], lo[WORDS_DURATION_SZ];
+
+	words_duration(stall->duration_lo_ns, lo);
+	if (stall->duration_ns < 0) {
+		snprintf(out, out_sz, "at least %s", lo);
+		return;
+	}
+	words_duration(stall->duration_ns, hi);
+	if (stall->ongoing || stall->duration_lo_ns >= stall->duration_ns - stall->duration_ns / 50) {
+		snprintf(out, out_sz, "%s", hi);
+		return;
+	}
+	/* One unit is enough where both have it. */
+	if (!strcmp(strchr(lo, ' '), strchr(hi, ' ')))
+		*strchr(lo, ' ') = 0;
+	snprintf(out, out_sz, "between %s and %s", lo, hi);
+}
+
+/* "14:03:07 stall 153 ms  task 'Task-5' handle_request()  blocked: sleep" */
+static void headline(const struct text *text, const struct stall *stall, bool known)
+{
+	char clock[WORDS_CLOCK_SZ], duration[2 * WORDS_DURATION_SZ + 16], cause[WORDS_CAUSE_SZ];
+	char task[WORDS_TEXT_SZ], title[WORDS_TEXT_SZ], head[96];
+	int room = text->display.width;
+
+	words_clock(&text->display, stall->ts_unix_ns, clock);
+	say_duration(stall, duration, sizeof(duration));
+	words_cause(stall->cause, cause);
+	if (stall->ongoing)
+		snprintf(head, sizeof(head), "still %s after %s",
+			 stall->cause == CAUSE_CPU ? "busy" : "blocked", duration);
+	else if (known)
+		snprintf(head, sizeof(head), "ended after %s", duration);
+	else
+		snprintf(head, sizeof(head), "stall %s", duration);
+
+	put(text, PAINT_DIM, "%s ", clock);
+	put(text, PAINT_RED, "%s", head);
+	room -= (int)(strlen(clock) + strlen(head) + strlen(cause) + 7);
+	task[0] = 0;
+	if (stall->task) {
+		words_text(stall->task, 24, task);
+		fprintf(text->out, "  task '%s'", task);
+		room -= (int)strlen(task) + 9;
+	} else if (stall->kind != STALL_CALLBACK && stall->kind != STALL_TASK) {
+		fprintf(text->out, "  %s", stall_kind_name(stall->kind));
+		room -= (int)strlen(stall_kind_name(stall->kind)) + 2;
+	}
+	words_text(stall_title(stall), room > 12 ? (size_t)room : 12, title);
+	put(text, PAINT_BOLD, "%s%s()", *task ? " " : "  ", title);
+	put(text, PAINT_YELLOW, "  %s\n", cause);
+}
+
+/* What it waited for, in words. */
+static void say_cause(const struct text *text, const struct stall *stall)
+{
+	char words[WORDS_TEXT_SZ], file[WORDS_TEXT_SZ];
+	const struct stall_fd *fd = &stall->fd;
+	const char *what = fd->peer ? fd->peer : fd->path;
+
+	fprintf(text->out, "    %s", cause_words(stall->cause));
+	if (stall->syscall)
+		fprintf(text->out, ", %s", stall->syscall);
+	if (fd->num >= 0)
+		fprintf(text->out, " on fd %d", fd->num);
+	if (what)
+		fprintf(text->out, "%s%s", fd->peer ? " to " : fd->num >= 0 ? " " : " of ",
+			words_text(what, 120, words));
+	if (stall->holder_known) {
+		fprintf(text->out, ", held by thread %u", stall->holder_tid);
+		if (stall->holder_comm)
+			fprintf(text->out, " '%s'", words_text(stall->holder_comm, 32, words));
+		if (stall->holder.func)
+			fprintf(text->out, " in %s() %s",
+				words_text(stall->holder.func, 60, words),
+				words_place(&text->display, stall->holder.file,
+					    stall->holder.line, 60, file));
+	}
+	for (int cause = 0; cause < CAUSE_CNT; cause++) {
+		if (stall->causes & 1U << cause && cause != (int)stall->cause)
+			fprintf(text->out, "; also %s", cause_words(cause));
+	}
+	fputc('\n', text->out);
+	if (stall->exited)
+		fprintf(text->out, "    it ended because its thread or process did\n");
+	if (stall->at_attach)
+		fprintf(text->out, "    it was open already when asyncprof came\n");
+}
+
+static void say_budget(const struct text *text, const struct stall *stall)
+{
+	char duration[WORDS_DURATION_SZ];
+	const char *comma = "    ";
+
+	for (int part = 0; part < PART_CNT && stall->budget_known; part++) {
+		if (stall->budget.ns[part] <= 0)
+			continue;
+		fprintf(text->out, "%s%s %s", comma, part_name(part),
+			words_duration(stall->budget.ns[part], duration));
+		comma = ", ";
+	}
+	fprintf(text->out, "%s%sid %s\n", stall->budget_known ? "" : "    ",
+		stall->budget_known ? ", " : "", stall->id);
+}
+
+static void say_source(const struct text *text, const struct stall *stall,
+		       const struct stall_frame *frame)
+{
+	const struct display *display = &text->display;
+	char source[SOURCE_SZ], words[WORDS_TEXT_SZ];
+	const char *line = source;
+
+	if (!display->source || !frame->file || frame->line <= 0)
+		return;
+	if (display->source(display->ctx, stall->pid, frame->file, frame->line, source,
+			    sizeof(source)) <= 0)
+		return;
+	source[sizeof(source) - 1] = 0;
+	while (*line == ' ' || *line == '\t')
+		line++;
+	if (*line)
+		put(text, PAINT_CYAN, "        %s\n",
+		    words_text(line, (size_t)display->width - 8, words));
+}
+
+static void say_frame(const struct text *text, const struct stall_frame *frame)
+{
+	char func[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ];
+	size_t room = (size_t)text->display.width - 6;
+	size_t func_max = room / 2;
+
+	words_text(frame->func, text->display.full_filenames ? WORDS_TEXT_SZ : func_max, func);
+	if (strlen(func) < func_max)
+		func_max = strlen(func) > 24 ? strlen(func) : 24;
+	words_place(&text->display, frame->file, frame->line,
+		    text->display.full_filenames ? WORDS_TEXT_SZ : room - func_max, place);
+	fprintf(text->out, "    %-24s  ", func);
+	put(text, words_is_library(frame->file) ? PAINT_DIM : PAINT_OFF, "%s\n", place);
+}
+
+/* The line to look at: the project's own nearest to the leaf, else the leaf. */
+static size_t guilty_frame(const struct stall *stall)
+{
+	for (size_t i = 0; i < stall->frame_cnt; i++) {
+		if (!words_is_library(stall->frames[i].file))
+			return i;
+	}
+	return 0;
+}
+
+static void say_skipped(const struct text *text, size_t *skipped)
+{
+	if (*skipped)
+		put(text, PAINT_DIM, "    ... %zu library frame%s\n", *skipped,
+		    *skipped == 1 ? "" : "s");
+	*skipped = 0;
+}
+
+/* The leaf, the project's frames, and the coroutine at the end; library frames in between fold. */
+static void say_stack(const struct text *text, const struct stall *stall)
+{
+	size_t guilty = guilty_frame(stall), skipped = 0, shown = 0, i;
+	size_t depth = (size_t)text->display.stack_depth;
+
+	if (text->display.stack_depth <= 0)
+		depth = text->display.verbose ? AP_FRAMES_MAX : FRAMES_USEFUL;
+	for (i = 0; i < stall->frame_cnt; i++) {
+		const struct stall_frame *frame = &stall->frames[i];
+
+		if (!text->display.verbose && i && words_is_library(frame->file)) {
+			skipped++;
+			continue;
+		}
+		if (shown == depth)
+			break;
+		say_skipped(text, &skipped);
+		say_frame(text, frame);
+		if (i == guilty)
+			say_source(text, stall, frame);
+		shown++;
+	}
+	if (i < stall->frame_cnt) {
+		say_skipped(text, &skipped);
+		put(text, PAINT_DIM, "    ... %zu more\n", stall->frame_cnt - i);
+	}
+	say_skipped(text, &skipped);
+	if (stall->stack_reason)
+		put(text, PAINT_DIM, "    stack: %s\n", stall->stack_reason);
+}
+
+int text__stall(struct text *text, const struct stall *stall)
+{
+	enum fold_how how = fold_stall(&text->fold, stall);
+
+	if (how == FOLD_HIDE)
+		return done(text);
+	headline(text, stall, how == FOLD_HEADLINE);
+	if (how == FOLD_HEADLINE)
+		return done(text);
+	say_cause(text, stall);
+	if (text->display.verbose)
+		say_budget(text, stall);
+	if (!text->display.quiet) {
+		say_stack(text, stall);
+		if (stall->advice)
+			put(text, PAINT_GREEN, "    hint: %s\n", stall->advice->text);
+	}
+	return done(text);
+}
+
+static void say_repeats(void *ctx, const struct fold_key *key, int64_t now_unix_ns)
+{
+	const struct text *text = ctx;
+	char clock[WORDS_CLOCK_SZ], duration[WORDS_DURATION_SZ], cause[WORDS_CAUSE_SZ];
+	char title[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ];
+	long long seconds = (now_unix_ns - key->since_unix_ns + 999999999) / 1000000000;
+
+	put(text, PAINT_DIM, "%s ", words_clock(&text->display, now_unix_ns, clock));
+	put(text, PAINT_RED, "x%llu in %lld s", (unsigned long long)key->cnt, seconds);
+	fprintf(text->out, "  up to %s  %s()  %s  ", words_duration(key->max_ns, duration),
+		words_text(key->title, 28, title),
+		words_place(&text->display, *key->file ? key->file : NULL, key->line, 40, place));
+	put(text, PAINT_YELLOW, "%s\n", words_cause(key->cause, cause));
+}
+
+static void say_others(void *ctx, uint64_t cnt, int64_t max_ns, int64_t now_unix_ns,
+		       int64_t since_unix_ns)
+{
+	const struct text *text = ctx;
+	char clock[WORDS_CLOCK_SZ], duration[WORDS_DURATION_SZ];
+	long long seconds = (now_unix_ns - since_unix_ns + 999999999) / 1000000000;
+
+	put(text, PAINT_DIM, "%s ", words_clock(&text->display, now_unix_ns, clock));
+	put(text, PAINT_RED, "x%llu in %lld s", (unsigned long long)cnt, seconds);
+	fprintf(text->out, "  up to %s  at other places\n", words_duration(max_ns, duration));
+}
+
+static int flush(struct text *text, int64_t now_unix_ns, bool all)
+{
+	struct fold_sink sink = {.repeats = say_repeats, .others = say_others, .ctx = text};
+
+	fold_flush(&text->fold, now_unix_ns, all, &sink);
+	return done(text);
+}
+
+int text__tick(struct text *text, int64_t now_unix_ns)
+{
+	return flush(text, now_unix_ns, false);
+}
+
+int text__flush(struct text *text, int64_t now_unix_ns)
+{
+	return flush(text, now_unix_ns, true);
+}
