@@ -60,10 +60,12 @@ static const struct {
 				"to tell cgroup throttling from the run queue", "2.6.32, per thread 6.18",
 				"needs a kernel built with CONFIG_CFS_BANDWIDTH",
 				"time throttled by a cgroup counts as run queue" },
-	[FEATURE_UPROBE_MULTI] = { "uprobe_multi", false, trial_uprobe_multi, "not used",
+	[FEATURE_UPROBE_MULTI] = { "uprobe_multi", false, trial_uprobe_multi, "another way to probe; not needed",
 				   "6.6 (89ae89f53d20)", "", NULL },
-	[FEATURE_KPROBE] = { "kprobes", false, trial_kprobe, "not used", "4.1 (2541517c32be)", "", NULL },
-	[FEATURE_FENTRY] = { "fentry", false, trial_fentry, "not used", "5.5 (fec56f5890d9)", "", NULL },
+	[FEATURE_KPROBE] = { "kprobes", false, trial_kprobe, "another way to see polls; not needed",
+			     "4.1 (2541517c32be)", "", NULL },
+	[FEATURE_FENTRY] = { "fentry", false, trial_fentry, "another way to see polls; not needed",
+			     "5.5 (fec56f5890d9)", "", NULL },
 };
 
 /* What came of a trial. */
