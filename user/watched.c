@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "watched.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "target/code.h"
+#include "target/name.h"
+#include "target/snapshot.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct refusal *why)
+{
+	int err;
+
+	*w = (struct watched){ .threshold_ns = threshold_ns };
+	w->interpreter.fd[0] = w->interpreter.fd[1] = -1;
+	if (process__open(pid, &w->process, why))
+		return -1;
+	err = memory__open(w->process, &w->memory);
+	if (err)
+		return refuse(why, EXIT_FAILED, "", "can't start the reader of process %d: %s", (int)pid,
+			      strerror(-err));
+	if (interpreter__find(w->process, w->memory, &w->interpreter, why))
+		return -1;
+	w->state = WATCHED_WAITING;
+	return 0;
+}
+
+void watched__close(struct watched *w)
+{
+	interpreter__close(&w->interpreter);
+	memory__close(w->memory);
+	process__close(w->process);
+	w->memory = NULL;
+	w->process = NULL;
+}
+
+/* Tells the kernel side of callbacks that are open already. */
+static void seed(struct watched *w, struct session *s)
+{
+	pid_t pid = process_pid(w->process), tid;
+	struct snapshot *shot;
+	size_t i;
+
+	if (snapshot__take(w->process, w->memory, &w->interpreter, w->threshold_ns, &shot))
+		return;
+	w->unread = snapshot_unread(shot);
+	for (i = 0; i < snapshot_cnt(shot); i++) {
+		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
+
+		if (session__seed(s, pid, tid, t) || !t->depth)
+			continue;
+		/* It may have ended between the walk and the seed: then it must not stay. */
+		if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, &t->open[0], NULL,
+				  NULL) != AP_SEEN_UNDER)
+			session__unseed(s, pid, tid);
+		else
+			w->open_at_attach++;
+	}
+	snapshot__free(shot);
+}
+
+int watched__attach(struct watched *w, struct session *s, struct refusal *why)
+{
+	const struct session_probes probes = {
+		.context_run = &w->interpreter.context_run,
+		.set_running_loop = &w->interpreter.set_running_loop,
+		.task_dealloc = &w->interpreter.task_dealloc,
+	};
+	pid_t pid = process_pid(w->process);
+	struct ap_target target;
+
+	if (w->interpreter.asyncio == ASYNCIO_NOT_LOADED) {
+		if (!interpreter_has_changed(w->process, &w->interpreter))
+			return 0;
+		interpreter__close(&w->interpreter);
+		if (interpreter__find(w->process, w->memory, &w->interpreter, why))
+			return -1;
+		if (w->interpreter.asyncio == ASYNCIO_NOT_LOADED)
+			return 0;
+	}
+	interpreter_target(&w->interpreter, w->threshold_ns, &target);
+	if (session__add(s, pid, &target, &probes, why))
+		return -1;
+	/* What we found must still be what runs: a pid can exec or be used again meanwhile. */
+	if (process_state(w->process) != PROCESS_SAME) {
+		session__drop(s, pid);
+		return refuse(why, EXIT_NO_PROCESS, "", "process %d %s while attaching", (int)pid,
+			      process_state(w->process) == PROCESS_EXECED ? "became another program" :
+									    "exited");
+	}
+	seed(w, s);
+	w->state = WATCHED_LIVE;
+	return 0;
+}
+
+void watched__check(struct watched *w, struct session *s)
+{
+	enum process_state state;
+
+	if (w->state == WATCHED_ENDED)
+		return;
+	state = process_state(w->process);
+	if (state == PROCESS_SAME)
+		return;
+	if (w->state == WATCHED_LIVE)
+		session__drop(s, process_pid(w->process));
+	w->execed = state == PROCESS_EXECED;
+	w->state = WATCHED_ENDED;
+}
+
+struct emitter {
+	watched_record emit;
+	void *ctx;
+};
+
+static void emit_sized(void *ctx, const struct ap_head *record)
+{
+	struct emitter *e = ctx;
+
+	e->emit(e->ctx, record, record->size);
+}
+
+/* Code objects of a stack that the kernel side holds but has not sent yet. */
+static void read_codes(struct watched *w, pid_t tid, const struct ap_stack *stack, struct emitter *e)
+{
+	uint32_t i;
+
+	for (i = 0; i < stack->cnt && i < AP_FRAMES_MAX; i++) {
+		struct ap_code *code;
+
+		if (code_read(w->memory, &w->interpreter.layout, w->interpreter.code_type,
+			      stack->frame[i].code, (uint32_t)process_pid(w->process), (uint32_t)tid,
+			      &code))
+			continue;
+		emit_sized(e, &code->head);
+		free(code);
+	}
+}
+
+static void read_name(struct watched *w, pid_t tid, const struct ap_open *open, struct emitter *e)
+{
+	struct ap_name name;
+
+	if (name_read(w->memory, &w->interpreter.layout, open, (uint32_t)process_pid(w->process),
+		      (uint32_t)tid, &name))
+		return;
+	emit_sized(e, &name.head);
+}
+
+/*
+ * A callback that was open when we came and makes no event since: only its
+ * frames can say that it goes on.
+ */
+static void prove(struct watched *w, pid_t tid, struct ap_thread *t, struct emitter *e)
+{
+	struct ap_open *top = &t->open[t->depth - 1];
+	uint64_t now = now_ns();
+
+	if (!(top->flags & AP_F_AT_ATTACH) || t->pending || now - top->start_ts < t->threshold_ns)
+		return;
+	if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, top, emit_sized, e) ==
+	    AP_SEEN_UNDER)
+		top->lo_ts = now;
+}
+
+void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_t tid,
+		   struct ap_thread *t, int again, watched_record emit, void *ctx)
+{
+	struct emitter e = { .emit = emit, .ctx = ctx };
+	pid_t pid = process_pid(w->process);
+	struct ap_thread *second;
+	uint32_t i, changes = t->changes;
+
+	if (w->state != WATCHED_LIVE || !t->depth || t->depth > AP_OPEN_MAX || t->working)
+		return;
+	for (i = 0; i < t->depth; i++)
+		if (now_ns() - t->open[i].start_ts >= t->threshold_ns)
+			break;
+	if (i == t->depth)
+		return;
+	/* Late by its start. A second copy shows whether the first one was whole. */
+	second = malloc(sizeof(*second));
+	if (!second || session__thread(s, pid, tid, second) || second->changes != changes ||
+	    second->working || second->depth != t->depth)
+		goto out;
+	if (!again)
+		prove(w, tid, second, &e);
+	for (i = 0; i < second->depth; i++) {
+		const struct ap_open *open = &second->open[i];
+
+		if (again || !ongoing_is_due(o, tid, second, i, now_ns()))
+			continue;
+		if (!open->named && open->callee != AP_CALLEE_SIGNAL)
+			read_name(w, tid, open, &e);
+		if (second->pending)
+			read_codes(w, tid, &second->block[second->last_block & (AP_BLOCKS - 1)].stack,
+				   &e);
+	}
+	/* What was read by now belongs to the callback only if it is the same still. */
+	if (session__thread(s, pid, tid, t) || t->changes != changes)
+		goto out;
+	ongoing__look(o, pid, tid, second, now_ns(), again, emit, ctx);
+out:
+	free(second);
+}
+
+void watched_account(const struct ap_thread *t, struct ap_account *out)
+{
+	uint32_t i;
+
+	*out = t->account;
+	out->open = 0;
+	for (i = 0; i < t->depth && i < AP_OPEN_MAX; i++)
+		if (t->open[i].callee != AP_CALLEE_SIGNAL && !(t->open[i].flags & AP_F_AT_ATTACH))
+			out->open++;
+}

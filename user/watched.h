@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * One watched process, from its pid to its probes: opened, understood,
+ * attached, looked at while it hangs, and dropped when it ends. Here target/,
+ * kernel/ and the model's records meet.
+ */
+#ifndef ASYNCPROF_WATCHED_H
+#define ASYNCPROF_WATCHED_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "kernel/ongoing.h"
+#include "kernel/session.h"
+#include "refusal.h"
+#include "target/interpreter.h"
+#include "target/memory.h"
+#include "target/process.h"
+
+enum watched_state {
+	WATCHED_WAITING,	/* Python without asyncio yet */
+	WATCHED_LIVE,		/* every probe is there */
+	WATCHED_ENDED,		/* exited, or another program by exec */
+};
+
+struct watched {
+	enum watched_state state;
+	int execed;		/* 1: ended by exec */
+	struct process *process;
+	struct memory *memory;
+	struct interpreter interpreter;
+	uint64_t threshold_ns;
+	unsigned int unread;	/* threads that could not be looked at when we attached */
+	unsigned int open_at_attach;
+};
+
+/* Where records go that were made here, not sent by the kernel side. */
+typedef void (*watched_record)(void *ctx, const struct ap_head *record, size_t size);
+
+/* Opens and understands `pid`. 0 (see `state`), or -1 with `why`. watched__close() in either case. */
+int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct refusal *why);
+void watched__close(struct watched *w);
+
+/*
+ * Attaches, then looks for callbacks that were open before. In state WAITING
+ * first looks again for asyncio. 0 (see `state`), or -1 with `why`.
+ */
+int watched__attach(struct watched *w, struct session *s, struct refusal *why);
+
+/* Has it ended? Changes the state and takes the probes away if so. */
+void watched__check(struct watched *w, struct session *s);
+
+/*
+ * Looks at one loop thread of it for stalls that still go on: `t` is a copy of
+ * its state. Names, code and stacks that the kernel side could not send yet are
+ * read from the target, with a deadline.
+ */
+void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_t tid,
+		   struct ap_thread *t, int again, watched_record emit, void *ctx);
+
+/* A thread's account as it stands, with what is open now. */
+void watched_account(const struct ap_thread *t, struct ap_account *out);
+
+#endif
