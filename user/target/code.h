@@ -27,4 +27,11 @@ int code_read(struct memory *m, const struct ap_layout *l, uint64_t code_type, u
 int code_read_text(struct memory *m, const struct ap_layout *l, uint64_t addr,
 		   struct ap_text *text, uint8_t *data, size_t size);
 
+/*
+ * Fills callee, task, names and the rest of a zeroed `out` but its head, from
+ * the words of the callback that `open` keeps. What can't be read stays absent.
+ */
+void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap_open *open,
+		    struct ap_name *out);
+
 #endif

@@ -70,6 +70,13 @@ int process_open_dir(const struct process *p, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+int process_open_path(const struct process *p, const char *name)
+{
+	int fd = openat(p->dir, name, O_PATH | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 ssize_t process_read_link(const struct process *p, const char *name, char *buf, size_t size)
 {
 	ssize_t n;

@@ -62,6 +62,9 @@ int process_open_file(const struct process *p, const char *name);
 /* The same for a directory, or a link to one ("root"): only a place to look things up in. */
 int process_open_dir(const struct process *p, const char *name);
 
+/* An O_PATH descriptor of what a link below /proc/PID leads to ("fd/3"): it is not opened. */
+int process_open_path(const struct process *p, const char *name);
+
 /* Target of a link below /proc/PID ("exe", "fd/3"), NUL-terminated. Bytes, or a negative errno. */
 ssize_t process_read_link(const struct process *p, const char *name, char *buf, size_t size);
 
