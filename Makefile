@@ -22,6 +22,10 @@ BPFTOOL ?= $(firstword $(wildcard /usr/lib/linux-tools/*/bpftool /usr/lib/linux-
 ARCH    := $(shell uname -m | sed -e 's/x86_64/x86/' -e 's/aarch64/arm64/')
 B       := build
 
+# One short line a file; V=1 shows the commands.
+Q       := $(if $(V),,@)
+say      = $(if $(V),@:,@printf '  %-9s%s\n' $(1) $@)
+
 LIBS     := libbpf jansson capstone
 WARN     := -Wall -Wextra -Werror
 INCLUDES := -Iinclude -Iuser -I$(B)
@@ -59,56 +63,67 @@ SAN     := $(TEST:tests/unit/%.c=$(B)/san/tests/%)
 all: asyncprof
 
 asyncprof: $(B)/user/main.o $(B)/libasyncprof.a | layers
-	$(CC) $(CFLAGS) $(LDHARDEN) -o $@ $^ $(PKG_LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDHARDEN) -o $@ $^ $(PKG_LIBS)
 
 # --- The kernel side ------------------------------------------------------------
 
 $(B)/bpf/%.o: bpf/%.c
+	$(call say,BPF)
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/asyncprof.bpf.o: $(BPF_OBJ)
-	$(BPFTOOL) gen object $@ $^
+	$(call say,BPF)
+	$(Q)$(BPFTOOL) gen object $@ $^
 
 $(SKEL): $(B)/asyncprof.bpf.o
-	$(BPFTOOL) gen skeleton $< name asyncprof_bpf > $@
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name asyncprof_bpf > $@
 
 # All types of vmlinux.h, used or not, for the test that holds them against the running kernel:
 # clang writes BTF of what a variable leads to, so each struct and enum gets one.
 $(B)/vmlinux_types.o: vmlinux.h
+	$(call say,BPF)
 	@mkdir -p $(@D)
-	sed -n -E 's/^(struct|enum) ([a-zA-Z0-9_]+) \{.*/\1 \2 *type_\2;/p' vmlinux.h >$(@:.o=.h)
-	printf '#include "vmlinux.h"\n#include "$(@:.o=.h)"\n' | $(CLANG) $(BPF_CFLAGS) -x c -c -o $@ -
+	$(Q)sed -n -E 's/^(struct|enum) ([a-zA-Z0-9_]+) \{.*/\1 \2 *type_\2;/p' vmlinux.h >$(@:.o=.h)
+	$(Q)printf '#include "vmlinux.h"\n#include "$(@:.o=.h)"\n' | $(CLANG) $(BPF_CFLAGS) -x c -c -o $@ -
 
 # --- The collector ----------------------------------------------------------------
 
 $(B)/user/%.o: user/%.c
+	$(call say,CC)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(HARDEN) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/san/user/%.o: user/%.c
+	$(call say,CC)
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Generated, so the first build must have it before dependency files can say who needs it.
 $(B)/user/kernel/%.o $(B)/san/user/kernel/%.o: | $(SKEL)
 
 $(B)/libasyncprof.a: $(LIB_OBJ)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/san/libasyncprof.a: $(LIB_OBJ:$(B)/%=$(B)/san/%)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # --- Tests --------------------------------------------------------------------------
 
 $(B)/tests/%: tests/unit/%.c $(B)/libasyncprof.a
+	$(call say,TEST)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(HARDEN) $(LDHARDEN) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDHARDEN) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
 		$(B)/libasyncprof.a -lcmocka $(PKG_LIBS)
 
 $(B)/san/tests/%: tests/unit/%.c $(B)/san/libasyncprof.a
+	$(call say,TEST)
 	@mkdir -p $(@D)
-	$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
+	$(Q)$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
 		$(B)/san/libasyncprof.a -lcmocka $(PKG_LIBS)
 
 check: check-plain check-san
