@@ -15,6 +15,8 @@ static int ap_read(void *dst, __u32 size, __u64 addr);
 
 #define CHAIN_MAX (AP_FRAMES_MAX + 32) /* shims take a turn and no place in a stack */
 
+#define SHIMS_MAX 4	      /* in a row: one for each entry from C */
+
 /* walk.h reads without a context: whose memory, for the time of one call. */
 static _Thread_local struct memory *reading;
 
@@ -164,6 +166,24 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 		at = link.previous;
 	}
 	return -E2BIG;
+}
+
+void frames_first(struct frames *f, uint64_t frame, struct ap_frame *out)
+{
+	memset(out, 0, sizeof(*out));
+	reading = f->memory;
+	for (unsigned int i = 0; i < SHIMS_MAX && frame; i++) {
+		struct ap_link link;
+
+		if (ap_read_link(f->layout, frame, &link))
+			return;
+		if (!link.shim) {
+			out->code = link.code;
+			out->lasti = link.lasti;
+			return;
+		}
+		frame = link.previous;
+	}
 }
 
 enum ap_seen frames_look(struct frames *f, uint64_t frame, const struct ap_open *open,

@@ -56,6 +56,9 @@ enum frames_class frames_class(struct frames *f, uint64_t code);
  */
 int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out);
 
+/* The first frame from `frame` on that is no shim; code 0 when there is none. */
+void frames_first(struct frames *f, uint64_t frame, struct ap_frame *out);
+
 /* Test A1 of rule R: where `open` stands, seen from `frame`, and the stack above it. */
 enum ap_seen frames_look(struct frames *f, uint64_t frame, const struct ap_open *open,
 			 struct ap_stack *stack);

@@ -26,7 +26,7 @@ typedef void (*snapshot_emit)(void *ctx, const struct ap_head *record);
 
 /*
  * Looks at every thread of the interpreter and keeps those that run a loop.
- * 0, or a negative errno. The caller frees it.
+ * 0, or a negative errno. The caller frees it, before the three it is made of.
  */
 int snapshot__take(const struct process *p, struct memory *m, const struct interpreter *in,
 		   uint64_t threshold_ns, struct snapshot **out);
@@ -40,16 +40,22 @@ unsigned int snapshot_unread(const struct snapshot *s);
 /*
  * The state of loop thread `i` for the `threads` map. depth 1: open[0] is a
  * callback that was open when we came (AP_F_AT_ATTACH; start_ts = lo_ts = the
- * moment of the walk), else depth 0 and the loop polls or is between two callbacks.
+ * moment of the walk; counted in account.attach_opened; its seq is 1), else
+ * depth 0 and the loop polls or is between two callbacks.
  */
 const struct ap_thread *snapshot_thread(const struct snapshot *s, size_t i, pid_t *tid);
 
-/* Emits AP_NAME, AP_CODE for each code object of the stack, AP_BLOCK, for an open callback. */
+/*
+ * For an open callback: emits AP_NAME, AP_CODE for each code object of the
+ * stack, then AP_BLOCK (asleep; off_ns 0: still away) or AP_SAMPLE (on the CPU).
+ */
 void snapshot_records(const struct snapshot *s, size_t i, snapshot_emit emit, void *ctx);
 
 /*
  * Looks at one callback again: enum ap_seen, or a negative errno. `t` is the
  * thread's state as the kernel side has it, `open` the callback of it to look for.
+ * AP_SEEN_UNDER is proof; of a thread that runs, the others may come from a torn
+ * read. -ESRCH: the thread has gone.
  * Unless `emit` is NULL it gets AP_CODE records and one AP_BLOCK (asleep) or AP_SAMPLE (on the
  * CPU) with the stack of this moment.
  */
