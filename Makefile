@@ -137,7 +137,9 @@ check-san: $(SAN) $(B)/vmlinux_types.o
 check-root: asyncprof
 	tests/e2e/run
 
-test: check check-root
+# Both, also when the first fails.
+test:
+	@status=0; $(MAKE) check || status=1; $(MAKE) check-root || status=1; exit $$status
 
 bench: asyncprof
 	tests/bench/run
