@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -153,6 +154,19 @@ static int match_line(const char *line, uint64_t ino, int family, struct ap_file
 	return 0;
 }
 
+/* "NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH": of a local socket there is no peer to be had here. */
+static int match_unix_line(const char *line, uint64_t ino, int family, struct ap_file *out)
+{
+	unsigned int type;
+	unsigned long long inode;
+
+	if (sscanf(line, "%*x: %*x %*x %*x %x %*x %llu", &type, &inode) != 2 || inode != ino)
+		return -1;
+	out->family = (uint16_t)family;
+	out->type = (uint16_t)type;
+	return 0;
+}
+
 static int find_socket(const struct process *p, const char *table, uint64_t ino, int family,
 		       struct ap_file *out)
 {
@@ -168,7 +182,8 @@ static int find_socket(const struct process *p, const char *table, uint64_t ino,
 		return -1;
 	}
 	for (unsigned int i = 0; found && i < LINES_MAX && fgets(line, sizeof(line), f); i++)
-		found = match_line(line, ino, family, out);
+		found = family == AF_UNIX ? match_unix_line(line, ino, family, out)
+					  : match_line(line, ino, family, out);
 	fclose(f);
 	return found;
 }
@@ -179,6 +194,7 @@ static void note_socket(const struct process *p, struct ap_file *out)
 		const char *table;
 		uint16_t family, type;
 	} tables[] = {
+		{"net/unix", AF_UNIX, 0},
 		{"net/tcp", AF_INET, SOCK_STREAM},
 		{"net/tcp6", AF_INET6, SOCK_STREAM},
 		{"net/udp", AF_INET, SOCK_DGRAM},
@@ -187,7 +203,8 @@ static void note_socket(const struct process *p, struct ap_file *out)
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		if (!find_socket(p, tables[i].table, out->ino, tables[i].family, out)) {
-			out->type = tables[i].type;
+			if (tables[i].type)
+				out->type = tables[i].type;
 			return;
 		}
 	}
