@@ -55,18 +55,25 @@ __noinline int rule_class(struct ap_thread *t, __u64 code)
 	return fresh.class;
 }
 
+__noinline int rule_link(struct ap_thread *t, __u64 frame, struct ap_link *link)
+{
+	if (!t || !link)
+		return AP_CUT_BAD;
+	return ap_read_link(&t->layout, frame, link);
+}
+
 /* The last frame of the chain that is no shim; 0 if it can't be reached. */
-static __noinline __u64 find_root(struct ap_thread *t, __u64 frame)
+static __always_inline __u64 find_root(struct ap_thread *t, __u64 frame)
 {
 	__u64 root = 0;
 	int i;
 
 	for (i = 0; i < AP_FRAMES_MAX; i++) {
-		struct ap_link link;
+		struct ap_link link = {};
 
 		if (!frame)
 			return root;
-		if (ap_read_link(&t->layout, frame, &link))
+		if (rule_link(t, frame, &link))
 			return 0;
 		if (!link.shim)
 			root = frame;
@@ -112,6 +119,18 @@ static __always_inline int is_intact(struct ap_thread *t, struct ap_open *o)
 	return o->callee == AP_CALLEE_SIGNAL || ap_is_run(t, code);
 }
 
+/*
+ * One frame of the walk. A function of its own, and global, so that the
+ * verifier looks at it once: unrolled in the loop below it is 300 000
+ * instructions and most of a second, in each program.
+ */
+__noinline int rule_step(struct ap_thread *t, __u32 index, __u32 stack, struct ap_look *look)
+{
+	if (!t || !look)
+		return AP_SEEN_ELSEWHERE;
+	return ap_look_step(t, &t->layout, rule_open(t, index), look, rule_stack(t, stack));
+}
+
 /* Where callback `index` stands, seen from `frame`: enum ap_seen. Fills a stack on the way. */
 __noinline int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 frame)
 {
@@ -130,7 +149,7 @@ __noinline int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 fr
 		s->cut = AP_CUT_NO_FRAME;
 	/* Shims take a turn and no place. */
 	for (i = 0; i < AP_FRAMES_MAX + 32; i++) {
-		int seen = ap_look_step(t, &t->layout, o, &look, s);
+		int seen = rule_step(t, index, stack, &look);
 
 		if (seen)
 			return seen;

@@ -23,6 +23,7 @@
 #define LOOK_EVERY_NS	 50000000ULL	/* for stalls that still go on */
 #define CHECK_EVERY_NS	 250000000ULL	/* for targets that ended, or begin to use asyncio */
 #define MEASURE_NS	 1000000000ULL	/* how long the kernel measures our programs */
+#define PERSON_NS	 1000000000ULL	/* a person is told once of a stall that ends sooner */
 #define DEGRADED_MAX	 32
 
 struct watch {
@@ -471,7 +472,7 @@ static int prepare(struct watch *w)
 	if (make_filter(w) || open_targets(w) ||
 	    session__open(on_record, w, &w->session, w->why) || open_output(w))
 		return -1;
-	w->ongoing = ongoing__new();
+	w->ongoing = ongoing__new(w->options->json ? 0 : PERSON_NS);
 	w->model = model__new(&(struct model_options){
 		.unix_offset_ns = w->unix_offset_ns,
 		.on_stall = on_stall,

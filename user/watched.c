@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "target/code.h"
-#include "target/name.h"
 #include "target/snapshot.h"
 
 static uint64_t now_ns(void)
@@ -147,13 +146,21 @@ static void read_codes(struct watched *w, pid_t tid, const struct ap_stack *stac
 	}
 }
 
+/* Who a callback is that went to sleep before any tick saw it: read while it is open. */
 static void read_name(struct watched *w, pid_t tid, const struct ap_open *open, struct emitter *e)
 {
-	struct ap_name name;
+	struct ap_name name = {
+		.head = {
+			.kind = AP_NAME,
+			.size = sizeof(name),
+			.tgid = (uint32_t)process_pid(w->process),
+			.tid = (uint32_t)tid,
+			.ts = now_ns(),
+		},
+		.seq = open->seq,
+	};
 
-	if (name_read(w->memory, &w->interpreter.layout, open, (uint32_t)process_pid(w->process),
-		      (uint32_t)tid, &name))
-		return;
+	code_read_name(w->memory, &w->interpreter.layout, open, &name);
 	emit_sized(e, &name.head);
 }
 

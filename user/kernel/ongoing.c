@@ -16,13 +16,18 @@ struct told {
 };
 
 struct ongoing {
+	uint64_t min_ns;
 	struct told told[TOLD_MAX];
 	size_t cnt;
 };
 
-struct ongoing *ongoing__new(void)
+struct ongoing *ongoing__new(uint64_t min_ns)
 {
-	return calloc(1, sizeof(struct ongoing));
+	struct ongoing *o = calloc(1, sizeof(*o));
+
+	if (o)
+		o->min_ns = min_ns;
+	return o;
 }
 
 void ongoing__free(struct ongoing *o)
@@ -85,20 +90,21 @@ static uint64_t proven_until(const struct ap_thread *t, uint32_t i, uint64_t now
 	return until;
 }
 
-static int is_late(const struct ap_thread *t, uint32_t i, uint64_t now_ns)
+static int is_late(const struct ongoing *o, const struct ap_thread *t, uint32_t i, uint64_t now_ns)
 {
+	uint64_t bar = t->threshold_ns > o->min_ns ? t->threshold_ns : o->min_ns;
 	const struct ap_open *open = &t->open[i];
 	uint64_t until = proven_until(t, i, now_ns);
 
 	return !open->over_ts && !open->suspend_ts && open->start_ts &&
 	       until > open->start_ts + open->suspended_ns &&
-	       until - open->start_ts - open->suspended_ns >= t->threshold_ns;
+	       until - open->start_ts - open->suspended_ns >= bar;
 }
 
 int ongoing_is_due(const struct ongoing *o, pid_t tid, const struct ap_thread *t, uint32_t i,
 		   uint64_t now_ns)
 {
-	return is_late(t, i, now_ns) && !was_told(o, tid, t->open[i].seq);
+	return is_late(o, t, i, now_ns) && !was_told(o, tid, t->open[i].seq);
 }
 
 static void head_of(struct ap_head *head, uint32_t kind, size_t size, pid_t pid, pid_t tid,
@@ -191,7 +197,7 @@ unsigned int ongoing__look(struct ongoing *o, pid_t pid, pid_t tid, const struct
 	uint32_t i;
 
 	for (i = 0; i < t->depth && i < AP_OPEN_MAX; i++) {
-		if (!is_late(t, i, now_ns) || was_told(o, tid, t->open[i].seq) != !!again)
+		if (!is_late(o, t, i, now_ns) || was_told(o, tid, t->open[i].seq) != !!again)
 			continue;
 		if (i + 1 == t->depth && t->pending && t->pending_seen == AP_SEEN_UNDER)
 			emit_block(t, &t->open[i], pid, tid, now_ns, emit, ctx);

@@ -22,7 +22,8 @@ struct ongoing;
 /* Called for each record made, in the order in which the kernel side would send them. */
 typedef void (*ongoing_record)(void *ctx, const struct ap_head *record, size_t size);
 
-struct ongoing *ongoing__new(void);	/* NULL: out of memory */
+/* Tells of nothing younger than `min_ns`, whatever its threshold. NULL: out of memory. */
+struct ongoing *ongoing__new(uint64_t min_ns);
 void ongoing__free(struct ongoing *o);
 
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
- * Calls a function of ours in alternating rounds with and without the probe
- * and takes the median of the differences: a virtual machine may lose its CPU
- * for milliseconds in any one of them.
+ * Calls a function of ours in rounds, without the probe and with it, and takes
+ * the median of each: a virtual machine may lose its CPU for milliseconds in
+ * any one of them.
  */
 #include "kernel/trap.h"
 
@@ -60,27 +60,32 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+static uint64_t median_ns(void)
+{
+	uint64_t ns[ROUNDS];
+	int i;
+
+	for (i = 0; i < ROUNDS; i++)
+		ns[i] = round_ns();
+	qsort(ns, ROUNDS, sizeof(ns[0]), compare);
+	return ns[ROUNDS / 2];
+}
+
 uint64_t trap_measure(struct bpf_program *program)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, opts);
-	uint64_t offset = (uint64_t)(uintptr_t)trap_site, cost[ROUNDS];
-	int i;
+	uint64_t offset = (uint64_t)(uintptr_t)trap_site, without, with;
+	struct bpf_link *link;
 
 	if (!dl_iterate_phdr(find_offset, &offset))
 		return 0;
-	for (i = 0; i < ROUNDS; i++) {
-		struct bpf_link *link;
-		uint64_t without = round_ns(), with;
-
-		link = bpf_program__attach_uprobe_opts(program, getpid(), "/proc/self/exe",
-						       (size_t)offset, &opts);
-		if (!link)
-			return 0;
-		round_ns();	/* the first hits fault the breakpoint's page in */
-		with = round_ns();
-		bpf_link__destroy(link);
-		cost[i] = with > without ? (with - without) / CALLS : 0;
-	}
-	qsort(cost, ROUNDS, sizeof(cost[0]), compare);
-	return cost[ROUNDS / 2];
+	without = median_ns();
+	link = bpf_program__attach_uprobe_opts(program, getpid(), "/proc/self/exe", (size_t)offset,
+					       &opts);
+	if (!link)
+		return 0;
+	with = median_ns();
+	/* Taking a uprobe away waits for all CPUs, 0.1 s: once is enough. */
+	bpf_link__destroy(link);
+	return with > without ? (with - without) / CALLS : 0;
 }

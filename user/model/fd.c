@@ -115,7 +115,7 @@ size_t fd_path(const struct ap_file *file, char *words, size_t words_sz)
 		return (size_t)got < words_sz ? (size_t)got : words_sz - 1;
 	}
 	/* The kernel walks a path from its leaf; people read it from its root. */
-	if (len == AP_PATH_SZ && file->path[len - 1])
+	if (len == AP_PATH_SZ && file->path[len - 1] && words_sz > 3)
 		pos = (size_t)snprintf(words, words_sz, "...");
 	while (len && !file->path[len - 1])
 		len--;
