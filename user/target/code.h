@@ -12,7 +12,7 @@
 #include "memory.h"
 #include "record.h"
 
-#define CODE_LINETABLE_MAX 65536	/* bytes kept of a line table */
+#define CODE_LINETABLE_MAX 65536 /* bytes kept of a line table */
 
 /*
  * Reads the code object at `addr`. 0 and a record that the caller frees
@@ -24,8 +24,8 @@ int code_read(struct memory *m, const struct ap_layout *l, uint64_t code_type, u
 	      uint32_t tgid, uint32_t tid, struct ap_code **out);
 
 /* Reads a str at `addr` into `text` and `data`. 0, or a negative errno and width 0. */
-int code_read_text(struct memory *m, const struct ap_layout *l, uint64_t addr,
-		   struct ap_text *text, uint8_t *data, size_t size);
+int code_read_text(struct memory *m, const struct ap_layout *l, uint64_t addr, struct ap_text *text,
+		   uint8_t *data, size_t size);
 
 /*
  * Fills callee, task, names and the rest of a zeroed `out` but its head, from

@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PHDRS_MAX    128
-#define SHDRS_MAX    4096
-#define DYNAMIC_MAX  1024
-#define RELOCS_MAX   (1024 * 1024)
-#define STRINGS_MAX  (64 * 1024 * 1024)
+#define PHDRS_MAX   128
+#define SHDRS_MAX   4096
+#define DYNAMIC_MAX 1024
+#define RELOCS_MAX  (1024 * 1024)
+#define STRINGS_MAX (64 * 1024 * 1024)
 
 static int read_at(int fd, void *buf, size_t size, uint64_t offset)
 {
@@ -91,8 +91,7 @@ static int load_segments(struct elf *e, int fd, const Elf64_Ehdr *eh)
 		else if (ph[i].p_type == PT_GNU_EH_FRAME)
 			e->eh_frame_hdr = ph[i].p_vaddr;
 		else if (ph[i].p_type == PT_NOTE && e->note_cnt < ELF_NOTES_MAX)
-			e->note[e->note_cnt++] =
-				(struct elf_range){ph[i].p_vaddr, ph[i].p_filesz};
+			e->note[e->note_cnt++] = (struct elf_range){ph[i].p_vaddr, ph[i].p_filesz};
 	}
 	return err ? err : e->segment_cnt ? 0 : -ENOEXEC;
 }
@@ -312,15 +311,33 @@ static int read_dynamic(struct elf *e)
 		if (tag == DT_NULL)
 			break;
 		switch (tag) {
-		case DT_HASH: hash = value; break;
-		case DT_GNU_HASH: gnu_hash = value; break;
-		case DT_SYMTAB: symtab = value; break;
-		case DT_STRTAB: strtab = value; break;
-		case DT_STRSZ: str_sz = value; break;
-		case DT_RELA: rela = value; break;
-		case DT_RELASZ: rela_sz = value; break;
-		case DT_RELR: relr = value; break;
-		case DT_RELRSZ: relr_sz = value; break;
+		case DT_HASH:
+			hash = value;
+			break;
+		case DT_GNU_HASH:
+			gnu_hash = value;
+			break;
+		case DT_SYMTAB:
+			symtab = value;
+			break;
+		case DT_STRTAB:
+			strtab = value;
+			break;
+		case DT_STRSZ:
+			str_sz = value;
+			break;
+		case DT_RELA:
+			rela = value;
+			break;
+		case DT_RELASZ:
+			rela_sz = value;
+			break;
+		case DT_RELR:
+			relr = value;
+			break;
+		case DT_RELRSZ:
+			relr_sz = value;
+			break;
 		}
 	}
 	e->dynsym_cnt = dynsym_count(e, hash, gnu_hash);

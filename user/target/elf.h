@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define ELF_SEGMENTS_MAX 32
-#define ELF_LOADED_MAX	 (64 * 1024 * 1024)	/* bytes of all PT_LOAD together */
+#define ELF_LOADED_MAX	 (64 * 1024 * 1024) /* bytes of all PT_LOAD together */
 #define ELF_SYMBOLS_MAX	 (1024 * 1024)
 #define ELF_BUILD_ID_MAX 32
 
@@ -35,9 +35,9 @@ struct elf_segment {
 int elf__read(int fd, struct elf **out);
 void elf__close(struct elf *e);
 
-int elf_is_dynamic(const struct elf *e);	/* 1: ET_DYN, 0: ET_EXEC */
-int elf_machine(const struct elf *e);	/* EM_X86_64, ... */
-int elf_has_symtab(const struct elf *e);	/* 1: not stripped */
+int elf_is_dynamic(const struct elf *e); /* 1: ET_DYN, 0: ET_EXEC */
+int elf_machine(const struct elf *e);	 /* EM_X86_64, ... */
+int elf_has_symtab(const struct elf *e); /* 1: not stripped */
 size_t elf_segment_cnt(const struct elf *e);
 const struct elf_segment *elf_segment(const struct elf *e, size_t i);
 
@@ -54,14 +54,16 @@ const char *elf_string(const struct elf *e, uint64_t vaddr, size_t max);
 int elf_offset(const struct elf *e, uint64_t vaddr, uint64_t *offset);
 int elf_is_code(const struct elf *e, uint64_t vaddr);
 
-/* The pointer that lies at vaddr once relocated; 0 when there is none, or it leads out of the file. */
+/* The pointer that lies at vaddr once relocated; 0 when there is none, or it leads out of the file.
+ */
 uint64_t elf_pointer(const struct elf *e, uint64_t vaddr);
 
 /* Value of a defined symbol, 0: there is none. */
 uint64_t elf_dynsym(const struct elf *e, const char *name);
 /* In .symtab, where LTO may have added .lto_priv.N; never a .cold part. 0: there is none. */
 uint64_t elf_symtab(const struct elf *e, const char *name);
-/* Where the function that holds vaddr ends, by .symtab or .eh_frame_hdr's next entry; 0: unknown. */
+/* Where the function that holds vaddr ends, by .symtab or .eh_frame_hdr's next entry; 0: unknown.
+ */
 uint64_t elf_function_end(const struct elf *e, uint64_t vaddr);
 
 /*

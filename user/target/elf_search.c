@@ -44,7 +44,8 @@ uint64_t elf_build_id_vaddr(const struct elf *e)
 				break;
 			if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
 			    !memcmp((const char *)raw + sizeof(note), "GNU", 4) && note.n_descsz &&
-			    note.n_descsz <= ELF_BUILD_ID_MAX && elf_bytes(e, at + 16, note.n_descsz))
+			    note.n_descsz <= ELF_BUILD_ID_MAX &&
+			    elf_bytes(e, at + 16, note.n_descsz))
 				return at + 16;
 			at += size;
 			left -= size;

@@ -15,7 +15,7 @@ static int ap_read(void *dst, __u32 size, __u64 addr);
 
 #define CHAIN_MAX (AP_FRAMES_MAX + 32) /* shims take a turn and no place in a stack */
 
-#define SHIMS_MAX 4	      /* in a row: one for each entry from C */
+#define SHIMS_MAX 4 /* in a row: one for each entry from C */
 
 /* walk.h reads without a context: whose memory, for the time of one call. */
 static _Thread_local struct memory *reading;
@@ -153,8 +153,10 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 				found = 1;
 			} else if (!found && class == FRAMES_OTHER) {
 				memset(&run, 0, sizeof(run));
-			} else if (!found && (!run.has_run || (met != FRAMES_RUN && class == FRAMES_RUN))) {
-				/* A user's function may be called `_run` too: asyncio's own goes first. */
+			} else if (!found &&
+				   (!run.has_run || (met != FRAMES_RUN && class == FRAMES_RUN))) {
+				/* A user's function may be called `_run` too: asyncio's own goes
+				 * first. */
 				met = class;
 				run.has_run = 1;
 				run.run = at;

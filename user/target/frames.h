@@ -34,11 +34,11 @@ struct frames {
 
 /* Where a loop stands on a chain; addresses as in struct ap_open. */
 struct frames_loop {
-	int has_run;	/* 1: a callback is open, `run` and `run_prev` are set */
+	int has_run; /* 1: a callback is open, `run` and `run_prev` are set */
 	uint64_t run, run_prev;
 	uint64_t run_code;
 	uint64_t once, forever, root, loop;
-	uint64_t handle;	/* local 0 of the `_run` frame */
+	uint64_t handle; /* local 0 of the `_run` frame */
 };
 
 /* Thread states of an interpreter, newest first: how many (at most `max`), or a negative errno. */

@@ -41,8 +41,8 @@ struct search {
 	uint64_t bias, asyncio_bias;
 };
 
-static void __attribute__((format(printf, 2, 3))) degrade(struct interpreter *in,
-							  const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+degrade(struct interpreter *in, const char *format, ...)
 {
 	va_list args;
 
@@ -55,7 +55,8 @@ static void __attribute__((format(printf, 2, 3))) degrade(struct interpreter *in
 
 static int is_libpython(const char *base)
 {
-	return !strncmp(base, "libpython", 9) && isdigit((unsigned char)base[9]) && strstr(base, ".so");
+	return !strncmp(base, "libpython", 9) && isdigit((unsigned char)base[9]) &&
+	       strstr(base, ".so");
 }
 
 static int is_asyncio(const char *base)
@@ -147,9 +148,10 @@ static int load_file(struct search *s, const struct mapping *map, struct elf **e
 	if (*fd < 0) {
 		err = *fd;
 		*fd = -1;
-		return refuse(why, err == -EACCES || err == -EPERM ? EXIT_PERMISSION : EXIT_INTERPRETER,
-			      "run it as root, and where the file can be seen", "cannot open %s: %s", name,
-			      strerror(-err));
+		return refuse(why,
+			      err == -EACCES || err == -EPERM ? EXIT_PERMISSION : EXIT_INTERPRETER,
+			      "run it as root, and where the file can be seen",
+			      "cannot open %s: %s", name, strerror(-err));
 	}
 	err = elf__read(*fd, elf);
 	if (err)
@@ -223,13 +225,15 @@ static int find_version(struct search *s, const struct symbols *sym, struct inte
 	} else {
 		/* Py_Version came with 3.11 (Include/pylifecycle.h). */
 		for (unsigned int m = 8; m <= 10 && !in->version; m++) {
-			if (!minor_from_name(in->file, &major, &minor) && (major != 3 || minor != m))
+			if (!minor_from_name(in->file, &major, &minor) &&
+			    (major != 3 || minor != m))
 				continue;
 			in->version = version_from_text(s->elf, m);
 		}
 		if (!in->version)
 			return refuse(why, EXIT_INTERPRETER, "use CPython 3.8 to 3.15",
-				      "the version of %s can't be told, or it is too old", in->file);
+				      "the version of %s can't be told, or it is too old",
+				      in->file);
 	}
 	layout_version_text(in->version, in->version_text, sizeof(in->version_text));
 	return 0;
@@ -328,21 +332,24 @@ static int find_state(struct search *s, struct interpreter *in, struct refusal *
 		ready = in->main_interpreter && !check_threads(s, in);
 	}
 	if (!ready && !process_is_same(s->process))
-		return refuse(why, EXIT_NO_PROCESS, NULL, "process %d exited or called exec meanwhile",
+		return refuse(why, EXIT_NO_PROCESS, NULL,
+			      "process %d exited or called exec meanwhile",
 			      (int)process_pid(s->process));
 	if (!in->main_interpreter)
 		return refuse(why, EXIT_NO_PROCESS, "try again in a moment",
 			      "the Python in process %d is starting or shutting down",
 			      (int)process_pid(s->process));
 	if (!ready)
-		return refuse(why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
+		return refuse(why, EXIT_INTERPRETER,
+			      "send `asyncprof doctor -p PID` to the developers",
 			      "the thread list of CPython %s is not where its version has it",
 			      in->version_text);
-	in->gil_holder = (l->gil_in_runtime ? in->runtime : in->main_interpreter) + l->gil_last_holder;
+	in->gil_holder =
+		(l->gil_in_runtime ? in->runtime : in->main_interpreter) + l->gil_last_holder;
 	if (check_holder(s, in))
-		return refuse(why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
-			      "the GIL of CPython %s is not where its version has it",
-			      in->version_text);
+		return refuse(
+			why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
+			"the GIL of CPython %s is not where its version has it", in->version_text);
 	in->collecting = l->interp_collecting ? in->main_interpreter + l->interp_collecting : 0;
 	/* struct pyinterpreters: head lies before main (Include/internal/pycore_runtime.h) */
 	head = read_word(s, main_at - 8);
@@ -418,7 +425,8 @@ static int find_sites(struct search *s, const struct symbols *sym,
 		return -1;
 	place_site(&in->context_run, in->fd[0], in->file);
 	if (in->context_run.cost == SITE_STEPPED)
-		degrade(in, "the probe on context_run is single-stepped: dear in a virtual machine");
+		degrade(in,
+			"the probe on context_run is single-stepped: dear in a virtual machine");
 	in->set_running_loop.name = "_set_running_loop";
 	in->task_dealloc.name = "Task tp_dealloc";
 	if (in->asyncio == ASYNCIO_NOT_LOADED)
@@ -485,8 +493,8 @@ static int find_main_file(struct search *s, struct interpreter *in, struct symbo
 		return refuse(why, EXIT_INTERPRETER, "run the program on CPython",
 			      "PyPy is not supported");
 	if (!map)
-		return refuse(why, EXIT_NO_PROCESS, remedy_python, "process %d has no program mapped",
-			      (int)process_pid(s->process));
+		return refuse(why, EXIT_NO_PROCESS, remedy_python,
+			      "process %d has no program mapped", (int)process_pid(s->process));
 	process_escape(map->path, strlen(map->path), in->file, sizeof(in->file));
 	if (load_file(s, map, &s->elf, &s->bias, &in->fd[0], why))
 		return -1;

@@ -21,36 +21,36 @@
 #define INTERPRETER_TEXT_SZ	 160
 
 enum asyncio_build {
-	ASYNCIO_NOT_LOADED = 0,	/* Python without asyncio yet: look again later */
+	ASYNCIO_NOT_LOADED = 0, /* Python without asyncio yet: look again later */
 	ASYNCIO_LIBRARY,	/* _asyncio is a shared object of its own */
 	ASYNCIO_BUILT_IN,	/* it is part of the interpreter's own file */
 };
 
 struct interpreter {
-	uint32_t version;	/* PY_VERSION_HEX */
-	char version_text[16];	/* "3.11.2" */
-	int stripped;		/* 1: the interpreter's file has no .symtab */
-	int shared;		/* 1: it lives in libpython, 0: in the executable */
+	uint32_t version;      /* PY_VERSION_HEX */
+	char version_text[16]; /* "3.11.2" */
+	int stripped;	       /* 1: the interpreter's file has no .symtab */
+	int shared;	       /* 1: it lives in libpython, 0: in the executable */
 	enum asyncio_build asyncio;
 	char file[256];		/* the interpreter's file as the target names it, safe to print */
-	char asyncio_file[256];	/* the one with _asyncio, "" when it is not loaded */
+	char asyncio_file[256]; /* the one with _asyncio, "" when it is not loaded */
 	char build_id[65];	/* hex, "" for none */
 
 	struct ap_layout layout;
-	uint64_t runtime;	/* addresses in the process; 0: unknown */
+	uint64_t runtime; /* addresses in the process; 0: unknown */
 	uint64_t main_interpreter;
-	uint64_t gil_holder;	/* of last_holder */
-	uint64_t collecting;	/* of gc.collecting */
-	uint64_t code_type;	/* of PyCode_Type */
+	uint64_t gil_holder; /* of last_holder */
+	uint64_t collecting; /* of gc.collecting */
+	uint64_t code_type;  /* of PyCode_Type */
 
-	struct site context_run;	/* always there */
-	struct site set_running_loop;	/* cost SITE_NONE: not there */
+	struct site context_run;      /* always there */
+	struct site set_running_loop; /* cost SITE_NONE: not there */
 	struct site task_dealloc;
 
 	unsigned int degraded_cnt;
 	char degraded[INTERPRETER_DEGRADED_MAX][INTERPRETER_TEXT_SZ];
 
-	int fd[2];		/* the files of the sites, -1: none */
+	int fd[2]; /* the files of the sites, -1: none */
 };
 
 /*
@@ -68,7 +68,6 @@ void interpreter__close(struct interpreter *in);
 int interpreter_has_changed(const struct process *p, const struct interpreter *in);
 
 /* What the kernel programs need to know. long_ns = min(threshold / 4, 10 ms). */
-void interpreter_target(const struct interpreter *in, uint64_t threshold_ns,
-			struct ap_target *out);
+void interpreter_target(const struct interpreter *in, uint64_t threshold_ns, struct ap_target *out);
 
 #endif

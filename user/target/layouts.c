@@ -29,7 +29,7 @@ struct field {
 
 #define FIELD(name, ...)                                                                           \
 	{                                                                                          \
-		#name, offsetof(struct ap_layout, name), sizeof(((struct ap_layout *)0)->name),    \
+#name, offsetof(struct ap_layout, name), sizeof(((struct ap_layout *)0)->name),    \
 		{                                                                                  \
 			__VA_ARGS__                                                                \
 		}                                                                                  \
@@ -280,9 +280,10 @@ int layout_fill(uint32_t version, uint32_t task_basicsize, const uint64_t *debug
 	if (version >> 24 != 3 || minor < MINOR_FIRST || minor > MINOR_LAST)
 		return refuse(why, EXIT_INTERPRETER, remedy, "CPython %s is not supported", text);
 	if ((version & 0xf0) != 0xf0)
-		return refuse(why, EXIT_INTERPRETER, remedy,
-			      "CPython %s is a pre-release: its structures may differ at any commit",
-			      text);
+		return refuse(
+			why, EXIT_INTERPRETER, remedy,
+			"CPython %s is a pre-release: its structures may differ at any commit",
+			text);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		set_field(out, fields[i].at, fields[i].size, fields[i].value[minor - MINOR_FIRST]);
 	out->version = version >> 16;

@@ -17,7 +17,7 @@
 #include "layout.h"
 #include "refusal.h"
 
-#define LAYOUT_DEBUG_WORDS 160	/* u64 read from the start of _PyRuntime */
+#define LAYOUT_DEBUG_WORDS 160 /* u64 read from the start of _PyRuntime */
 
 /*
  * `version`: PY_VERSION_HEX. `task_basicsize`: tp_basicsize of _asyncio.Task,
@@ -25,8 +25,8 @@
  * `debug`: the first words of _PyRuntime as they lie in the target, needed
  * from 3.13, else NULL. 0, or -1 with `why` (EXIT_INTERPRETER).
  */
-int layout_fill(uint32_t version, uint32_t task_basicsize, const uint64_t *debug,
-		size_t debug_cnt, struct ap_layout *out, struct refusal *why);
+int layout_fill(uint32_t version, uint32_t task_basicsize, const uint64_t *debug, size_t debug_cnt,
+		struct ap_layout *out, struct refusal *why);
 
 /* "3.13.0rc2" from PY_VERSION_HEX. */
 void layout_version_text(uint32_t version, char *buf, size_t size);

@@ -294,7 +294,8 @@ static int open_below(int root, const char *path)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-/* 0: the mapped inode; 1: a file system whose numbers differ from those in maps; -ESTALE: another. */
+/* 0: the mapped inode; 1: a file system whose numbers differ from those in maps; -ESTALE: another.
+ */
 static int compare_inode(int fd, const struct mapping *map)
 {
 	struct statfs fs;

@@ -13,18 +13,18 @@
 
 #include "process.h"
 
-#define MAPS_MAX	65536	/* mappings; vm.max_map_count is 65530 by default */
-#define MAPS_TEXT_MAX	(16 * 1024 * 1024)
+#define MAPS_MAX      65536 /* mappings; vm.max_map_count is 65530 by default */
+#define MAPS_TEXT_MAX (16 * 1024 * 1024)
 
 struct maps;
 
 struct mapping {
-	uint64_t start, end;	/* addresses in the target */
-	uint64_t offset;	/* bytes into the file */
-	uint64_t dev, ino;	/* dev as makedev() packs it; ino 0: no file */
+	uint64_t start, end; /* addresses in the target */
+	uint64_t offset;     /* bytes into the file */
+	uint64_t dev, ino;   /* dev as makedev() packs it; ino 0: no file */
 	uint8_t readable, writable, executable;
-	uint8_t deleted;	/* 1: the path has been unlinked */
-	const char *path;	/* as the target sees it, raw bytes; "" for none. Belongs to the maps */
+	uint8_t deleted;  /* 1: the path has been unlinked */
+	const char *path; /* as the target sees it, raw bytes; "" for none. Belongs to the maps */
 };
 
 /* 0, or -1 with `why`. The caller frees it. */

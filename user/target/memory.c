@@ -231,7 +231,8 @@ static int ask(struct memory *m, uint64_t addr, size_t size)
 		return answer;
 	if (err == -ETIMEDOUT) {
 		m->timeouts++;
-		/* Which of several pages hung is not known; the first is the one a walk asks for again. */
+		/* Which of several pages hung is not known; the first is the one a walk asks for
+		 * again. */
 		m->bad_page[m->bad_cnt++ % BAD_PAGES_MAX] = addr >> PAGE_SHIFT;
 	}
 	stop_child(m);

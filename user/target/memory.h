@@ -15,7 +15,7 @@
 
 #include "process.h"
 
-#define MEMORY_READ_MAX	   65536	/* bytes in one read */
+#define MEMORY_READ_MAX	   65536 /* bytes in one read */
 #define MEMORY_DEADLINE_MS 200
 
 struct memory;

@@ -303,8 +303,8 @@ static int refuse_open(pid_t pid, int error, struct refusal *why)
 		return refuse(why, EXIT_FAILED, NULL, "cannot open process %d: %s", (int)pid,
 			      strerror(error));
 	default:
-		return refuse(why, EXIT_NO_PROCESS, "list them with: ps -ef", "no process with pid %d",
-			      (int)pid);
+		return refuse(why, EXIT_NO_PROCESS, "list them with: ps -ef",
+			      "no process with pid %d", (int)pid);
 	}
 }
 

@@ -22,9 +22,9 @@
 struct process;
 
 enum process_state {
-	PROCESS_SAME,		/* alive, and the program that we opened */
-	PROCESS_EXITED,		/* gone, whoever has its pid now */
-	PROCESS_EXECED,		/* alive, but it runs another program image */
+	PROCESS_SAME,	/* alive, and the program that we opened */
+	PROCESS_EXITED, /* gone, whoever has its pid now */
+	PROCESS_EXECED, /* alive, but it runs another program image */
 };
 
 /*
@@ -56,7 +56,8 @@ int process_threads(const struct process *p, pid_t *tid, size_t max);
 /* The id that a thread of it has in its own pid namespace (NSpid), 0: unknown. */
 pid_t process_inner_tid(const struct process *p, pid_t tid);
 
-/* Opens a file below /proc/PID ("maps", "task/7/syscall"), for reading. An fd, or a negative errno. */
+/* Opens a file below /proc/PID ("maps", "task/7/syscall"), for reading. An fd, or a negative errno.
+ */
 int process_open_file(const struct process *p, const char *name);
 
 /* The same for a directory, or a link to one ("root"): only a place to look things up in. */

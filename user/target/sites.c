@@ -26,7 +26,8 @@ static const uint16_t argument[4][4] = {
 	{X86_REG_RCX, X86_REG_ECX, X86_REG_CX, X86_REG_CL},
 };
 
-/* As arch/x86/kernel/uprobes.c decides: push_setup_xol_ops(), branch_setup_xol_ops(); calls left out. */
+/* As arch/x86/kernel/uprobes.c decides: push_setup_xol_ops(), branch_setup_xol_ops(); calls left
+ * out. */
 static int is_emulated(const uint8_t *b, size_t size)
 {
 	if (size == 1 && (b[0] == 0x90 || (b[0] >= 0x50 && b[0] <= 0x57)))
@@ -164,13 +165,15 @@ int site_find(const struct elf *e, uint64_t bias, uint64_t vaddr, const char *na
 
 	out->name = name;
 	if (elf_is_code(e, vaddr)) {
-		/* Near the end of its segment a function of unknown size is cut to what there is. */
+		/* Near the end of its segment a function of unknown size is cut to what there is.
+		 */
 		while (size && !(code = elf_bytes(e, vaddr, size)))
 			size /= 2;
 	}
 	if (!code || site_choose(code, size, arg_cnt, out) ||
 	    elf_offset(e, vaddr + out->skipped, &out->offset))
-		return refuse(why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
+		return refuse(why, EXIT_INTERPRETER,
+			      "send `asyncprof doctor -p PID` to the developers",
 			      "no instruction of %s can carry a probe", name);
 	out->entry = bias + vaddr;
 	out->vaddr = out->entry + out->skipped;

@@ -21,24 +21,24 @@
 #define SITE_BYTES 16
 
 enum site_cost {
-	SITE_NONE = 0,		/* there is no such site */
-	SITE_EMULATED,		/* under a microsecond a hit */
-	SITE_STEPPED,		/* dear: single-stepped */
+	SITE_NONE = 0, /* there is no such site */
+	SITE_EMULATED, /* under a microsecond a hit */
+	SITE_STEPPED,  /* dear: single-stepped */
 };
 
 struct site {
-	const char *name;	/* "context_run"; a constant */
+	const char *name; /* "context_run"; a constant */
 	enum site_cost cost;
-	uint32_t skipped;	/* bytes between the function's entry and the site */
-	int fd;			/* the file; belongs to the interpreter */
-	char path[32];		/* that file, for uprobes: "/proc/self/fd/N" while fd is open */
-	char file[256];		/* the file as the target names it, safe to print */
-	uint64_t offset;	/* of the probed byte in the file: what a uprobe is given */
-	uint64_t entry;		/* address of the function in the process */
-	uint64_t vaddr;		/* address of the probed byte in the process */
-	uint8_t bytes[SITE_BYTES];	/* of the file from the probed byte on */
-	uint32_t byte_cnt;	/* of bytes[] that are there */
-	char insn[64];		/* "push rbp" */
+	uint32_t skipped;	   /* bytes between the function's entry and the site */
+	int fd;			   /* the file; belongs to the interpreter */
+	char path[32];		   /* that file, for uprobes: "/proc/self/fd/N" while fd is open */
+	char file[256];		   /* the file as the target names it, safe to print */
+	uint64_t offset;	   /* of the probed byte in the file: what a uprobe is given */
+	uint64_t entry;		   /* address of the function in the process */
+	uint64_t vaddr;		   /* address of the probed byte in the process */
+	uint8_t bytes[SITE_BYTES]; /* of the file from the probed byte on */
+	uint32_t byte_cnt;	   /* of bytes[] that are there */
+	char insn[64];		   /* "push rbp" */
 };
 
 /*

@@ -19,8 +19,8 @@
 #include "target/frames.h"
 #include "target/syscall.h"
 
-#define TRIES	     3 /* walks of a running thread: one in a hundred is torn */
-#define FIRST_SEQ    1
+#define TRIES	  3 /* walks of a running thread: one in a hundred is torn */
+#define FIRST_SEQ 1
 
 /* One thread that runs a loop. */
 struct seen {
@@ -109,7 +109,8 @@ static void read_callback(struct snapshot *s, uint64_t handle, struct ap_open *o
 	if (!handle || memory_read(s->memory, handle + s->interpreter->layout.handle_callback, &at,
 				   sizeof(at)))
 		return;
-	if (at < 4096 || at >= 1ULL << 47 || (at & 7) || memory_read(s->memory, at, word, sizeof(word)))
+	if (at < 4096 || at >= 1ULL << 47 || (at & 7) ||
+	    memory_read(s->memory, at, word, sizeof(word)))
 		return;
 	open->callback = at;
 	open->type = word[1];
@@ -216,7 +217,8 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, uint64_t thre
 		found = frames_find_loop(&f, frames_current(&f, tstate), &loop);
 		if (found <= 0)
 			continue;
-		/* A run without a callback is final only when the thread polls; look again either way. */
+		/* A run without a callback is final only when the thread polls; look again either
+		 * way. */
 		if (!loop.has_run)
 			continue;
 		fresh = *seen;
@@ -317,8 +319,9 @@ static void emit_code(const struct process *p, struct memory *m, const struct in
 	free(c);
 }
 
-static void emit_stack_codes(const struct process *p, struct memory *m, const struct interpreter *in,
-			     pid_t tid, const struct ap_stack *stack, snapshot_emit emit, void *ctx)
+static void emit_stack_codes(const struct process *p, struct memory *m,
+			     const struct interpreter *in, pid_t tid, const struct ap_stack *stack,
+			     snapshot_emit emit, void *ctx)
 {
 	for (uint32_t i = 0; i < stack->cnt; i++) {
 		uint32_t k = 0;
@@ -370,7 +373,8 @@ static void emit_stack(const struct process *p, struct memory *m, const struct i
 			note_holder(m, in, t->tstate, b);
 		if (b->holder.code)
 			emit_code(p, m, in, tid, b->holder.code, emit, ctx);
-		b->head = head(p, tid, AP_BLOCK, offsetof(struct ap_block, stack.frame) + frames_sz);
+		b->head =
+			head(p, tid, AP_BLOCK, offsetof(struct ap_block, stack.frame) + frames_sz);
 		b->seq = seq;
 		b->out_ts = b->head.ts;
 		b->seen = seen;
@@ -381,8 +385,8 @@ static void emit_stack(const struct process *p, struct memory *m, const struct i
 
 		if (in->collecting)
 			memory_read(m, in->collecting, &collecting, sizeof(collecting));
-		sample->head =
-			head(p, tid, AP_SAMPLE, offsetof(struct ap_sample, stack.frame) + frames_sz);
+		sample->head = head(p, tid, AP_SAMPLE,
+				    offsetof(struct ap_sample, stack.frame) + frames_sz);
 		sample->seq = seq;
 		sample->syscall = -1;
 		sample->mode = AP_MODE_USER;
@@ -408,9 +412,9 @@ void snapshot_records(const struct snapshot *s, size_t i, snapshot_emit emit, vo
 		   AP_SEEN_UNDER, &seen->thread.sample.stack, emit, ctx);
 }
 
-int snapshot_look(const struct process *p, struct memory *m, const struct interpreter *in, pid_t tid,
-		  const struct ap_thread *t, const struct ap_open *open, snapshot_emit emit,
-		  void *ctx)
+int snapshot_look(const struct process *p, struct memory *m, const struct interpreter *in,
+		  pid_t tid, const struct ap_thread *t, const struct ap_open *open,
+		  snapshot_emit emit, void *ctx)
 {
 	const struct ap_layout *l = &in->layout;
 	struct ap_stack *stack = calloc(1, sizeof(*stack));

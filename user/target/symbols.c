@@ -118,11 +118,13 @@ int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why)
 	if (!out->context_run)
 		return refuse(why, EXIT_INTERPRETER, remedy,
 			      cnt ? "the interpreter has %u functions that could be Context.run()"
-				  : "the interpreter has no Context.run() (%u found): too old, or no CPython",
+				  : "the interpreter has no Context.run() (%u found): too old, or "
+				    "no CPython",
 			      cnt);
 	if (named && named != out->context_run)
 		return refuse(why, EXIT_INTERPRETER, remedy,
-			      "the interpreter's symbol table and its method table name different functions for Context.run()");
+			      "the interpreter's symbol table and its method table name different "
+			      "functions for Context.run()");
 	out->runtime = find_data(e, "_PyRuntime");
 	if (!out->runtime)
 		return refuse(why, EXIT_INTERPRETER, remedy,

@@ -17,15 +17,15 @@
 /* Addresses as in the file; 0: not there. */
 struct symbols {
 	uint64_t context_run;
-	uint64_t runtime;		/* _PyRuntime */
-	uint64_t version_word;		/* Py_Version, 3.11+ */
-	uint64_t code_type;		/* PyCode_Type */
+	uint64_t runtime;      /* _PyRuntime */
+	uint64_t version_word; /* Py_Version, 3.11+ */
+	uint64_t code_type;    /* PyCode_Type */
 };
 
 struct asyncio_symbols {
 	uint64_t set_running_loop;
 	uint64_t task_dealloc;
-	uint32_t task_basicsize;	/* key of the TaskObj layout; 0: not found */
+	uint32_t task_basicsize; /* key of the TaskObj layout; 0: not found */
 };
 
 /* 0, or -1 with `why` (EXIT_INTERPRETER): no such function, or two answers. */

@@ -154,7 +154,8 @@ static int match_line(const char *line, uint64_t ino, int family, struct ap_file
 	return 0;
 }
 
-/* "NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH": of a local socket there is no peer to be had here. */
+/* "NUM: REFS PROTOCOL FLAGS TYPE STATE INODE PATH": of a local socket there is no peer to be had
+ * here. */
 static int match_unix_line(const char *line, uint64_t ino, int family, struct ap_file *out)
 {
 	unsigned int type;
