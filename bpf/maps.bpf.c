@@ -7,3 +7,6 @@
 #include "maps.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Set by the collector before it takes the probes away, which it can't do all at once. */
+__u32 stopped;

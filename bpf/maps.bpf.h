@@ -18,6 +18,8 @@
 #define AP_MAP extern
 #endif
 
+extern __u32 stopped;
+
 /* Written by the collector: which processes, and how to read them. Key: tgid. */
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

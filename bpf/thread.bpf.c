@@ -47,7 +47,7 @@ static __always_inline int thread_end(__u64 id, __u32 end)
 	struct ap_thread *t = bpf_map_lookup_elem(&threads, &id);
 	struct ap_gone *gone;
 
-	if (!t)
+	if (!t || stopped)
 		return 0;
 	thread_enter(t);
 	rule_close_all(t, end);

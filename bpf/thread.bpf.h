@@ -17,7 +17,7 @@ static __always_inline struct ap_thread *thread_find(void)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 
-	return bpf_map_lookup_elem(&threads, &id);
+	return stopped ? NULL : bpf_map_lookup_elem(&threads, &id);
 }
 
 int thread_make(__u64 id);
@@ -26,9 +26,9 @@ int thread_make(__u64 id);
 static __always_inline struct ap_thread *thread_get(void)
 {
 	__u64 id = bpf_get_current_pid_tgid();
-	struct ap_thread *t = bpf_map_lookup_elem(&threads, &id);
+	struct ap_thread *t = thread_find();
 
-	if (t || !thread_make(id))
+	if (t || stopped || !thread_make(id))
 		return t;
 	return bpf_map_lookup_elem(&threads, &id);
 }

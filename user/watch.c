@@ -413,6 +413,7 @@ static void finish(struct watch *w)
 
 	w->again = 1;
 	session__threads(w->session, look_at_thread, w);
+	session__stop(w->session);
 	for (i = 0; i < w->watched_cnt; i++)
 		if (w->watched[i].state == WATCHED_LIVE)
 			session__drop(w->session, process_pid(w->watched[i].process));

@@ -165,6 +165,11 @@ full:
 	return -1;
 }
 
+void session__stop(struct session *s)
+{
+	__atomic_store_n(&s->bpf->bss->stopped, 1, __ATOMIC_SEQ_CST);
+}
+
 void session__drop(struct session *s, pid_t pid)
 {
 	struct watched *w = find_watched(s, pid);

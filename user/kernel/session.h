@@ -41,7 +41,10 @@ struct session_probes {
 int session__add(struct session *s, pid_t pid, const struct ap_target *target,
 		 const struct session_probes *probes, struct refusal *why);
 
-/* Takes the probes of `pid` away; its accounts stay. */
+/* The programs see nothing from here on; what they counted stays. Before the last drops. */
+void session__stop(struct session *s);
+
+/* Takes the probes of `pid` away. */
 void session__drop(struct session *s, pid_t pid);
 
 /* Hands over what is on the ring, waiting up to `timeout_ms`. 0, or a negative errno (-EINTR too). */

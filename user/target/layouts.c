@@ -130,7 +130,10 @@ static const struct task_row {
 	{ 15, 168, 128, 136, 104 },
 };
 
-/* Index of the u64 in _Py_DebugOffsets, Include/internal/pycore_runtime.h (pycore_debug_offsets.h from 3.14). */
+/*
+ * Index of the u64 in _Py_DebugOffsets, Include/internal/pycore_runtime.h
+ * (pycore_debug_offsets.h from 3.14).
+ */
 #define MINOR_DEBUG 13
 static const struct word {
 	const char *name;
@@ -167,7 +170,7 @@ static const struct word {
 	WORD(str_ascii,			8,	 0x1000,   70,  80,  92),
 };
 
-/* The same indices for what is a sum: runtime.interpreters_head (main is the next word), interp.gc + gc.collecting */
+/* The same for sums: runtime.interpreters_head (main is the next word), interp.gc + gc.collecting */
 static const uint16_t word_head[] = { 5, 5, 5 };
 static const uint16_t word_gc[] = { 10, 11, 11 };
 static const uint16_t word_collecting[] = { 72, 82, 95 };
