@@ -340,7 +340,7 @@ static int attach_targets(struct watch *w)
 
 		if (target->state != WATCHED_WAITING)
 			continue;
-		if (watched__attach(target, w->session, w->why))
+		if (watched__attach(target, w->session, on_own_record, w, w->why))
 			return -1;
 		waiting += target->state == WATCHED_WAITING;
 	}

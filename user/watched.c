@@ -43,8 +43,20 @@ void watched__close(struct watched *w)
 	w->process = NULL;
 }
 
+struct emitter {
+	watched_record emit;
+	void *ctx;
+};
+
+static void emit_sized(void *ctx, const struct ap_head *record)
+{
+	struct emitter *e = ctx;
+
+	e->emit(e->ctx, record, record->size);
+}
+
 /* Tells the kernel side of callbacks that are open already. */
-static void seed(struct watched *w, struct session *s)
+static void seed(struct watched *w, struct session *s, struct emitter *e)
 {
 	pid_t pid = process_pid(w->process), tid;
 	struct snapshot *shot;
@@ -63,13 +75,15 @@ static void seed(struct watched *w, struct session *s)
 				  NULL) != AP_SEEN_UNDER)
 			session__unseed(s, pid, tid);
 		else
-			w->open_at_attach++;
+			snapshot_records(shot, i, emit_sized, e);
 	}
 	snapshot__free(shot);
 }
 
-int watched__attach(struct watched *w, struct session *s, struct refusal *why)
+int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
+		    struct refusal *why)
 {
+	struct emitter e = { .emit = emit, .ctx = ctx };
 	const struct session_probes probes = {
 		.context_run = &w->interpreter.context_run,
 		.set_running_loop = &w->interpreter.set_running_loop,
@@ -97,7 +111,7 @@ int watched__attach(struct watched *w, struct session *s, struct refusal *why)
 			      process_state(w->process) == PROCESS_EXECED ? "became another program" :
 									    "exited");
 	}
-	seed(w, s);
+	seed(w, s, &e);
 	w->state = WATCHED_LIVE;
 	return 0;
 }
@@ -115,18 +129,6 @@ void watched__check(struct watched *w, struct session *s)
 		session__drop(s, process_pid(w->process));
 	w->execed = state == PROCESS_EXECED;
 	w->state = WATCHED_ENDED;
-}
-
-struct emitter {
-	watched_record emit;
-	void *ctx;
-};
-
-static void emit_sized(void *ctx, const struct ap_head *record)
-{
-	struct emitter *e = ctx;
-
-	e->emit(e->ctx, record, record->size);
 }
 
 /* Code objects of a stack that the kernel side holds but has not sent yet. */
@@ -164,20 +166,46 @@ static void read_name(struct watched *w, pid_t tid, const struct ap_open *open, 
 	emit_sized(e, &name.head);
 }
 
+/* Keeps the block that a look found as the thread's own, and passes on the rest. */
+struct prover {
+	struct ap_thread *thread;
+	struct emitter *emitter;
+};
+
+static void keep_block(void *ctx, const struct ap_head *record)
+{
+	struct prover *p = ctx;
+	struct ap_thread *t = p->thread;
+
+	if (record->kind != AP_BLOCK) {
+		emit_sized(p->emitter, record);
+		return;
+	}
+	t->last_block = 0;
+	memcpy(&t->block[0], record,
+	       record->size < sizeof(t->block[0]) ? record->size : sizeof(t->block[0]));
+	t->pending = 1;
+	t->pending_seen = AP_SEEN_UNDER;
+	t->out_ts = t->open[t->depth - 1].start_ts;
+}
+
 /*
  * A callback that was open when we came and makes no event since: only its
- * frames can say that it goes on.
+ * frames can say that it goes on, and on what it sleeps.
  */
 static void prove(struct watched *w, pid_t tid, struct ap_thread *t, struct emitter *e)
 {
 	struct ap_open *top = &t->open[t->depth - 1];
+	struct prover p = { .thread = t, .emitter = e };
 	uint64_t now = now_ns();
 
 	if (!(top->flags & AP_F_AT_ATTACH) || t->pending || now - top->start_ts < t->threshold_ns)
 		return;
-	if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, top, emit_sized, e) ==
+	if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, top, keep_block, &p) ==
 	    AP_SEEN_UNDER)
 		top->lo_ts = now;
+	else
+		t->pending = 0;
 }
 
 void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_t tid,
@@ -200,8 +228,7 @@ void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_
 	if (!second || session__thread(s, pid, tid, second) || second->changes != changes ||
 	    second->working || second->depth != t->depth)
 		goto out;
-	if (!again)
-		prove(w, tid, second, &e);
+	prove(w, tid, second, &e);
 	for (i = 0; i < second->depth; i++) {
 		const struct ap_open *open = &second->open[i];
 

@@ -31,7 +31,6 @@ struct watched {
 	struct interpreter interpreter;
 	uint64_t threshold_ns;
 	unsigned int unread;	/* threads that could not be looked at when we attached */
-	unsigned int open_at_attach;
 };
 
 /* Where records go that were made here, not sent by the kernel side. */
@@ -42,10 +41,12 @@ int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct re
 void watched__close(struct watched *w);
 
 /*
- * Attaches, then looks for callbacks that were open before. In state WAITING
- * first looks again for asyncio. 0 (see `state`), or -1 with `why`.
+ * Attaches, then looks for callbacks that were open before and emits who they
+ * are. In state WAITING first looks again for asyncio. 0 (see `state`), or -1
+ * with `why`.
  */
-int watched__attach(struct watched *w, struct session *s, struct refusal *why);
+int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
+		    struct refusal *why);
 
 /* Has it ended? Changes the state and takes the probes away if so. */
 void watched__check(struct watched *w, struct session *s);

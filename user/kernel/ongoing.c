@@ -183,7 +183,7 @@ static void emit_slow(const struct ap_thread *t, uint32_t i, pid_t pid, pid_t ti
 		memcpy(s.off_ns, open->off_ns, sizeof(s.off_ns));
 		memcpy(s.place, open->place, sizeof(s.place));
 	}
-	if (t->pending && t->out_ts > open->start_ts && now_ns > t->out_ts)
+	if (t->pending && t->out_ts >= open->start_ts && now_ns > t->out_ts)
 		add_pending(&s, &t->block[t->last_block & (AP_BLOCKS - 1)], now_ns - t->out_ts);
 	memcpy(s.comm, t->comm, sizeof(s.comm));
 	head_of(&s.head, AP_SLOW, sizeof(s), pid, tid, now_ns);
