@@ -1,0 +1,711 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/* Records in, stalls out: names, lines, verdicts, lives of threads, bounds, hostile bytes. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmocka_all.h"
+#include "model/model.h"
+#include "records.h"
+
+#define SYS_CLOCK_NANOSLEEP 230
+#define SYS_RECVFROM	    45
+#define SYS_GETPPID	    110
+#define SYS_FUTEX	    202
+
+/* What the last stall looked like; its strings do not outlive the call. */
+struct seen {
+	int cnt;
+	struct stall stall;
+	char task[64], coro[64], callback[64], file[256], syscall[32], fd[300], reason[64];
+	char holder[64], leaf[64], root[64], advice[64];
+};
+
+static struct seen seen;
+
+static void keep(char *to, size_t to_sz, const char *from)
+{
+	snprintf(to, to_sz, "%s", from ? from : "-");
+}
+
+static void on_stall(void *ctx, const struct stall *stall)
+{
+	struct seen *to = ctx;
+	size_t last = stall->frame_cnt - 1;
+
+	to->cnt++;
+	to->stall = *stall;
+	keep(to->task, sizeof(to->task), stall->task);
+	keep(to->coro, sizeof(to->coro), stall->coro);
+	keep(to->callback, sizeof(to->callback), stall->callback);
+	keep(to->file, sizeof(to->file), stall->file);
+	keep(to->syscall, sizeof(to->syscall), stall->syscall);
+	keep(to->fd, sizeof(to->fd), stall->fd.peer ? stall->fd.peer : stall->fd.path);
+	keep(to->reason, sizeof(to->reason), stall->stack_reason);
+	keep(to->holder, sizeof(to->holder), stall->holder.func);
+	keep(to->leaf, sizeof(to->leaf), stall->frame_cnt ? stall->frames[0].func : NULL);
+	keep(to->root, sizeof(to->root), stall->frame_cnt ? stall->frames[last].func : NULL);
+	keep(to->advice, sizeof(to->advice), stall->advice ? stall->advice->key : NULL);
+}
+
+static int thread_name(void *ctx, uint32_t pid, uint32_t tid, char *buf, size_t buf_sz)
+{
+	(void)ctx;
+	assert_int_equal(pid, PID);
+	return snprintf(buf, buf_sz, "worker-%u", tid);
+}
+
+static struct model *new_model(void)
+{
+	struct model_options options = {
+		.unix_offset_ns = 1700000000000000000LL,
+		.on_stall = on_stall,
+		.ctx = &seen,
+		.thread_name = thread_name,
+	};
+
+	memset(&seen, 0, sizeof(seen));
+	return model__new(&options);
+}
+
+static void feed(struct model *model, const union any_record *record)
+{
+	assert_int_equal(model__feed(model, record, record->head.size), 0);
+}
+
+static void feed_codes(struct model *model)
+{
+	union any_record record;
+
+	make_code(&record, CODE_SLEEPER, "sleeper", "/srv/shop/app.py", 10);
+	feed(model, &record);
+	make_code(&record, CODE_HANDLER, "Server.handle", "/srv/shop/app.py", 40);
+	feed(model, &record);
+}
+
+/* A coroutine in time.sleep: task, coroutine, line, cause, times, budget. */
+static void test_sleep(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_name(&record, 7, "Task-5", "Server.handle");
+	feed(model, &record);
+	feed_codes(model);
+	make_block(&record, 7, AP_OFF_SYSCALL, SYS_CLOCK_NANOSLEEP, 1005 * MS, 140 * MS);
+	block_frame(&record, CODE_SLEEPER, 20);
+	block_frame(&record, CODE_HANDLER, 5);
+	feed(model, &record);
+	make_slow(&record, 7, 150);
+	record.slow.lo_ts -= 4 * MS;
+	slow_place(&record, SYS_CLOCK_NANOSLEEP, -1, 0, 140);
+	feed(model, &record);
+
+	assert_int_equal(seen.cnt, 1);
+	assert_string_equal(seen.stall.id, "100-101-7");
+	assert_int_equal(seen.stall.kind, STALL_TASK);
+	assert_string_equal(seen.task, "Task-5");
+	assert_string_equal(seen.coro, "Server.handle");
+	assert_string_equal(seen.callback, "-");
+	assert_string_equal(seen.file, "/srv/shop/app.py");
+	assert_int_equal(seen.stall.line, 12);
+	assert_int_equal(seen.stall.duration_ns, 150 * MS);
+	assert_int_equal(seen.stall.duration_lo_ns, 146 * MS);
+	assert_int_equal(seen.stall.start_unix_ns, 1700000001000000000LL);
+	assert_int_equal(seen.stall.ts_unix_ns, 1700000001150000000LL);
+	assert_int_equal(seen.stall.cause, CAUSE_SLEEP);
+	assert_string_equal(seen.syscall, "clock_nanosleep");
+	assert_int_equal(seen.stall.fd.num, -1);
+	assert_int_equal(seen.stall.budget.ns[PART_SYSCALL], 140 * MS);
+	assert_int_equal(seen.stall.budget.ns[PART_CPU], 10 * MS);
+	assert_int_equal(seen.stall.frame_cnt, 2);
+	assert_string_equal(seen.leaf, "sleeper");
+	assert_string_equal(seen.root, "Server.handle");
+	assert_int_equal(seen.stall.stack_at_ns, 5 * MS);
+	assert_string_equal(seen.reason, "-");
+	assert_string_equal(seen.advice, "time.sleep");
+	assert_int_equal(seen.stall.loop, LOOP);
+	model__free(model);
+}
+
+/* The line that burned most, though its samples are at many places in bytecode. */
+static void test_cpu(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	make_callback(&record, 1, "Timer.fire");
+	feed(model, &record);
+	for (int i = 0; i < 12; i++) {
+		make_sample(&record, 1, 1010 * MS + (uint64_t)i * 10 * MS);
+		/* 3 on each of 2 bytecodes of line 11, 4 on one bytecode of line 12, 2 on line 15 */
+		sample_frame(&record, CODE_SLEEPER, i < 6 ? 10 + i % 2 : i < 10 ? 22 : 55);
+		sample_frame(&record, CODE_HANDLER, 5);
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 150);
+	record.slow.callee = AP_CALLEE_UNKNOWN;
+	feed(model, &record);
+	assert_int_equal(seen.stall.kind, STALL_CALLBACK);
+	assert_string_equal(seen.callback, "Timer.fire");
+	assert_int_equal(seen.stall.cause, CAUSE_CPU);
+	assert_int_equal(seen.stall.line, 11);
+	assert_int_equal(seen.stall.samples_cnt, 12);
+	assert_string_equal(seen.syscall, "-");
+	assert_string_equal(seen.advice, "cpu");
+	model__free(model);
+}
+
+static void test_cpu_in_syscall(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		make_sample(&record, 1, 1010 * MS);
+		record.sample.mode = i < 6 ? AP_MODE_SYSCALL : AP_MODE_USER;
+		record.sample.syscall = i < 6 ? SYS_GETPPID : -1;
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	assert_int_equal(seen.stall.cause, CAUSE_CPU);
+	assert_string_equal(seen.syscall, "getppid");
+	model__free(model);
+}
+
+/* Samples that saw it over, or another greenlet, are no evidence of its line. */
+static void test_samples_of_others(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	for (int i = 0; i < 5; i++) {
+		make_sample(&record, 1, 1010 * MS);
+		record.sample.seen = i < 2 ? AP_SEEN_OVER : AP_SEEN_ELSEWHERE;
+		sample_frame(&record, CODE_SLEEPER, 20);
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	assert_int_equal(seen.stall.samples_cnt, 0);
+	assert_int_equal(seen.stall.frame_cnt, 0);
+	assert_int_equal(seen.stall.stack_at_ns, -1);
+	assert_string_equal(seen.reason, "no sample or long block fell into it");
+	assert_string_equal(seen.file, "-");
+	model__free(model);
+}
+
+/* The block of the verdict is shown, though another single one was longer. */
+static void test_block_of_the_verdict(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	make_block(&record, 1, AP_OFF_SYSCALL, SYS_CLOCK_NANOSLEEP, 1010 * MS, 60 * MS);
+	block_frame(&record, CODE_SLEEPER, 0);
+	feed(model, &record);
+	for (int i = 0; i < 3; i++) {
+		make_block(&record, 1, AP_OFF_SYSCALL, SYS_RECVFROM, (1100 + 50 * (uint64_t)i) * MS,
+			   (30 + (uint64_t)i) * MS);
+		record.block.fd = 9;
+		record.block.file.mode = 0140777;
+		record.block.file.family = 2;
+		record.block.file.port = (uint16_t)(8000 + i);
+		record.block.file.addr[0] = 10;
+		block_frame(&record, CODE_HANDLER, 10 * i);
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 200);
+	slow_place(&record, SYS_CLOCK_NANOSLEEP, -1, 0, 60);
+	slow_place(&record, SYS_RECVFROM, 9, 0140777, 93);
+	feed(model, &record);
+	assert_int_equal(seen.stall.cause, CAUSE_SOCKET);
+	assert_string_equal(seen.syscall, "recvfrom");
+	assert_int_equal(seen.stall.fd.num, 9);
+	assert_string_equal(seen.fd, "10.0.0.0:8002");
+	assert_int_equal(seen.stall.line, 42);
+	model__free(model);
+}
+
+static void test_gil_holder(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	make_block(&record, 1, AP_OFF_GIL, SYS_FUTEX, 1010 * MS, 60 * MS);
+	record.block.holder_tid = 333;
+	record.block.holder.code = CODE_SLEEPER;
+	record.block.holder.lasti = 30;
+	block_frame(&record, CODE_HANDLER, 0);
+	feed(model, &record);
+	make_slow(&record, 1, 100);
+	record.slow.off_ns[AP_OFF_GIL] = 60 * MS;
+	feed(model, &record);
+	assert_int_equal(seen.stall.cause, CAUSE_GIL);
+	assert_true(seen.stall.holder_known);
+	assert_int_equal(seen.stall.holder_tid, 333);
+	assert_string_equal(seen.holder, "sleeper");
+	assert_int_equal(seen.stall.holder.line, 13);
+	assert_non_null(seen.stall.holder_comm);
+	model__free(model);
+}
+
+/* A file that is only being opened has a path, and no number. */
+static void test_path_without_fd(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_block(&record, 1, AP_OFF_SYSCALL, 257, 1010 * MS, 90 * MS);
+	strcpy(record.block.file.path, "/mnt/slow");
+	record.block.file.path_len = 9;
+	feed(model, &record);
+	make_slow(&record, 1, 100);
+	slow_place(&record, 257, -1, 0, 90);
+	feed(model, &record);
+	assert_int_equal(seen.stall.cause, CAUSE_FILE);
+	assert_int_equal(seen.stall.fd.num, -1);
+	assert_string_equal(seen.fd, "/mnt/slow");
+	model__free(model);
+}
+
+/* Told while it goes on, then closed: one id, one stall in the sums. */
+static void test_ongoing(void **state)
+{
+	struct model *model = new_model();
+	struct run_summary summary = {};
+	union any_record record;
+	char id[64];
+
+	(void)state;
+	feed_codes(model);
+	make_name(&record, 3, "Task-1", "main");
+	feed(model, &record);
+	make_block(&record, 3, AP_OFF_SYSCALL, SYS_RECVFROM, 1001 * MS, 0);
+	block_frame(&record, CODE_SLEEPER, 0);
+	feed(model, &record);
+	for (int i = 0; i < 2; i++) {
+		make_slow(&record, 3, 500);
+		record.slow.flags = AP_F_ONGOING;
+		slow_place(&record, SYS_RECVFROM, 5, 0140777, 499);
+		feed(model, &record);
+		assert_true(seen.stall.ongoing);
+		assert_int_equal(seen.stall.cause, CAUSE_SOCKET);
+		assert_string_equal(seen.leaf, "sleeper");
+		assert_string_equal(seen.task, "Task-1");
+	}
+	strcpy(id, seen.stall.id);
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loops[0]->ongoing_cnt, 1);
+	assert_int_equal(summary.stalls, 0);
+
+	make_slow(&record, 3, 900);
+	slow_place(&record, SYS_RECVFROM, 5, 0140777, 899);
+	feed(model, &record);
+	assert_false(seen.stall.ongoing);
+	assert_string_equal(seen.stall.id, id);
+	assert_string_equal(seen.task, "Task-1");
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loops[0]->ongoing_cnt, 0);
+	assert_int_equal(summary.stalls, 1);
+	assert_int_equal(summary.loops[0]->stall_ns, 900 * MS);
+	assert_int_equal(summary.loops[0]->places[0].cnt, 1);
+	model__free(model);
+}
+
+static void test_at_attach(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_slow(&record, 3, 500);
+	record.slow.flags = AP_F_AT_ATTACH;
+	slow_place(&record, SYS_RECVFROM, 5, 0140777, 499);
+	feed(model, &record);
+	assert_true(seen.stall.at_attach);
+	assert_int_equal(seen.stall.duration_ns, -1);
+	assert_int_equal(seen.stall.duration_lo_ns, 500 * MS);
+	assert_false(seen.stall.budget_known);
+	assert_int_equal(seen.stall.cause, CAUSE_SOCKET);
+	model__free(model);
+}
+
+static void test_suspended(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_slow(&record, 3, 300);
+	record.slow.suspended_ns = 180 * MS;
+	feed(model, &record);
+	assert_int_equal(seen.stall.duration_ns, 120 * MS);
+	assert_int_equal(seen.stall.suspended_ns, 180 * MS);
+	assert_int_equal(budget_sum_ns(&seen.stall.budget), 120 * MS);
+	model__free(model);
+}
+
+static void test_names(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_name(&record, 3, NULL, "main");
+	record.name.task_number = 12;
+	feed(model, &record);
+	make_slow(&record, 3, 150);
+	feed(model, &record);
+	assert_string_equal(seen.task, "Task-12");
+
+	/* Of a name that comes twice, what can't be read the second time stays. */
+	make_name(&record, 4, "job", "main");
+	feed(model, &record);
+	make_name(&record, 4, NULL, "main2");
+	feed(model, &record);
+	make_slow(&record, 4, 150);
+	feed(model, &record);
+	assert_string_equal(seen.task, "job");
+	assert_string_equal(seen.coro, "main2");
+
+	/* A name belongs to one callback only. */
+	make_slow(&record, 5, 150);
+	feed(model, &record);
+	assert_string_equal(seen.task, "-");
+	model__free(model);
+}
+
+/* The code may come after the sample that needs it, and again with other lines. */
+static void test_code_order(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		make_sample(&record, 1, 1010 * MS);
+		sample_frame(&record, CODE_SLEEPER, 0);
+		feed(model, &record);
+		make_code(&record, CODE_SLEEPER, round ? "late" : "sleeper", "a.py", 10 + round);
+		feed(model, &record);
+		make_slow(&record, 1, 150);
+		feed(model, &record);
+		assert_int_equal(seen.stall.line, 10 + round);
+		assert_string_equal(seen.leaf, round ? "late" : "sleeper");
+	}
+	model__free(model);
+}
+
+/* After exec addresses mean something else; after a thread's end its seq starts again. */
+static void test_gone(void **state)
+{
+	struct model *model = new_model();
+	struct run_summary summary = {};
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	make_name(&record, 1, "old", "old");
+	feed(model, &record);
+	make_gone(&record, 1);
+	record.gone.account.hits = 10;
+	record.gone.account.closed[AP_END_NEXT] = 10;
+	feed(model, &record);
+	make_sample(&record, 1, 1010 * MS);
+	sample_frame(&record, CODE_SLEEPER, 0);
+	feed(model, &record);
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	assert_string_equal(seen.stall.id, "100-101-1-1");
+	assert_string_equal(seen.task, "-");
+	assert_string_equal(seen.leaf, "-");
+
+	record.gone.account = (struct ap_account){.hits = 5};
+	assert_int_equal(model__set_account(model, PID, TID, "py", &record.gone.account), 0);
+	record.gone.account.hits = 7;
+	assert_int_equal(model__set_account(model, PID, TID, "py", &record.gone.account), 0);
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loop_cnt, 1);
+	assert_int_equal(summary.loops[0]->account.hits, 17);
+	assert_false(summary.loops[0]->gone);
+	model__free(model);
+}
+
+/* Evidence of callbacks that never become slow goes: the longest unused first, per thread. */
+static void test_forgotten(void **state)
+{
+	struct model *model = new_model();
+	struct model_counts counts;
+	union any_record record;
+
+	(void)state;
+	make_name(&record, 1, "first", "main");
+	feed(model, &record);
+	for (uint64_t seq = 2; seq < 1000; seq++) {
+		make_name(&record, seq, "other", "main");
+		feed(model, &record);
+		/* The first is still heard of. */
+		make_sample(&record, 1, 1000 * MS);
+		feed(model, &record);
+	}
+	/* Another thread's is not pushed out. */
+	make_name(&record, 1, "theirs", "main");
+	record.head.tid = 555;
+	feed(model, &record);
+	for (uint64_t seq = 1000; seq < 1010; seq++) {
+		make_name(&record, seq, "other", "main");
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	assert_string_equal(seen.task, "first");
+	make_slow(&record, 2, 150);
+	feed(model, &record);
+	assert_string_equal(seen.task, "-");
+	make_slow(&record, 1, 150);
+	record.head.tid = 555;
+	feed(model, &record);
+	assert_string_equal(seen.task, "theirs");
+	model__counts(model, &counts);
+	assert_true(counts.evicted_evidence > 900);
+	model__free(model);
+}
+
+/* Threads and code objects without end: counted, not kept. */
+static void test_bounds(void **state)
+{
+	struct model *model = new_model();
+	struct run_summary summary = {};
+	union any_record record;
+
+	(void)state;
+	for (uint32_t i = 0; i < 3000; i++) {
+		make_slow(&record, 1, 150);
+		record.head.tid = 1000 + i;
+		feed(model, &record);
+	}
+	for (uint64_t i = 0; i < 20000; i++) {
+		make_code(&record, CODE_SLEEPER + 16 * i, "f", "f.py", 1);
+		feed(model, &record);
+	}
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loop_cnt, 1024);
+	assert_int_equal(summary.evicted_loops, 3000 - 1024);
+	assert_int_equal(summary.stalls, 3000);
+	assert_int_equal(summary.evicted_codes, 20000 - 16384);
+	model__free(model);
+}
+
+static void test_places(void **state)
+{
+	struct model *model = new_model();
+	struct run_summary summary = {};
+	union any_record record;
+	char name[32];
+
+	(void)state;
+	for (uint64_t i = 0; i < LOOP_PLACES_MAX + 10; i++) {
+		snprintf(name, sizeof(name), "coro%llu", (unsigned long long)i);
+		make_name(&record, i, "t", name);
+		feed(model, &record);
+		make_slow(&record, i, 100 + i);
+		feed(model, &record);
+	}
+	make_name(&record, 9999, "t", "coro5");
+	feed(model, &record);
+	make_slow(&record, 9999, 5000);
+	feed(model, &record);
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loops[0]->place_cnt, LOOP_PLACES_MAX);
+	assert_int_equal(summary.loops[0]->place_overflow_cnt, 10);
+	assert_string_equal(summary.loops[0]->places[0].title, "coro5");
+	assert_int_equal(summary.loops[0]->places[0].cnt, 2);
+	assert_int_equal(summary.loops[0]->places[0].max_ns, 5000 * MS);
+	model__free(model);
+}
+
+/* --- Hostile records ------------------------------------------------------------ */
+
+static void refused(struct model *model, const union any_record *record)
+{
+	struct model_counts before, after;
+
+	model__counts(model, &before);
+	assert_int_equal(model__feed(model, record, record->head.size), -EBADMSG);
+	model__counts(model, &after);
+	assert_int_equal(after.malformed, before.malformed + 1);
+}
+
+static void test_malformed(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	assert_int_equal(model__feed(model, &record, 0), -EBADMSG);
+	assert_int_equal(model__feed(model, &record, sizeof(struct ap_head) - 1), -EBADMSG);
+
+	make_slow(&record, 1, 150);
+	assert_int_equal(model__feed(model, &record, record.head.size - 1), -EBADMSG);
+	assert_int_equal(model__feed(model, &record, record.head.size + 1), -EBADMSG);
+	record.head.kind = 0;
+	refused(model, &record);
+	record.head.kind = AP_KIND_CNT;
+	refused(model, &record);
+	record.head.kind = UINT32_MAX;
+	refused(model, &record);
+
+	make_slow(&record, 1, 150);
+	record.slow.place_cnt = AP_PLACES_MAX + 1;
+	refused(model, &record);
+	make_slow(&record, 1, 150);
+	record.slow.end = AP_END_CNT;
+	refused(model, &record);
+	make_slow(&record, 1, 150);
+	slow_place(&record, 1, 1, 0, 1);
+	record.slow.place[0].off = AP_OFF_CNT;
+	refused(model, &record);
+
+	make_sample(&record, 1, 0);
+	record.sample.stack.cnt = 1;
+	refused(model, &record);
+	record.sample.stack.cnt = AP_FRAMES_MAX + 1;
+	record.head.size = sizeof(record.sample) + 64;
+	refused(model, &record);
+	make_block(&record, 1, AP_OFF_CNT, 0, 0, 0);
+	refused(model, &record);
+	make_block(&record, 1, AP_OFF_SYSCALL, 0, 0, 0);
+	record.block.file.path_len = AP_PATH_SZ + 1;
+	refused(model, &record);
+
+	make_code(&record, CODE_SLEEPER, "f", "f.py", 1);
+	record.code.linetable_kept = 201;
+	record.code.linetable_len = 1000;
+	refused(model, &record);
+	make_code(&record, CODE_SLEEPER, "f", "f.py", 1);
+	record.code.linetable_len = 100;
+	refused(model, &record);
+
+	make_name(&record, 1, "t", "c");
+	record.name.callee = 99;
+	refused(model, &record);
+	assert_int_equal(seen.cnt, 0);
+	model__free(model);
+}
+
+static void make_random(union any_record *record)
+{
+	uint64_t seq = (uint64_t)rand() % 4;
+
+	switch (rand() % 6) {
+	case 0:
+		make_name(record, seq, "task", "coro");
+		break;
+	case 1:
+		make_code(record, CODE_SLEEPER + 64 * (seq % 2), "f", "f.py", 1);
+		break;
+	case 2:
+		make_sample(record, seq, 1000 * MS + (uint64_t)rand());
+		for (int i = rand() % 20; i > 0; i--)
+			sample_frame(record, CODE_SLEEPER + 64 * ((uint64_t)rand() % 3),
+				     rand() % 300);
+		break;
+	case 3:
+		make_block(record, seq, rand() % AP_OFF_CNT, rand() % 460, (uint64_t)rand(),
+			   (uint64_t)rand());
+		for (int i = rand() % 20; i > 0; i--)
+			block_frame(record, CODE_SLEEPER, rand() % 300);
+		break;
+	case 4:
+		make_slow(record, seq, (uint64_t)rand() % 1000);
+		slow_place(record, rand() % 460, rand() % 5, (uint16_t)rand(), 10);
+		record->slow.flags = (uint32_t)rand() % 64;
+		break;
+	default:
+		make_gone(record, rand() & 1);
+		break;
+	}
+}
+
+/* Records with flipped bits, and records torn at any byte, end exactly where memory does. */
+static void test_random(void **state)
+{
+	struct model *model = new_model();
+	struct model_counts counts;
+	uint64_t sum = 0;
+	union any_record record;
+
+	(void)state;
+	srand(5);
+	for (int round = 0; round < 60000; round++) {
+		size_t size;
+		unsigned char *exact;
+
+		make_random(&record);
+		size = record.head.size;
+		for (int flips = rand() % 4; flips > 0; flips--)
+			record.bytes[(size_t)rand() % size] ^= (unsigned char)(1 << rand() % 8);
+		if (rand() % 4 == 0) {
+			size = (size_t)rand() % (size + 1);
+			if (rand() & 1)
+				record.head.size = (uint32_t)size;
+		}
+		exact = malloc(size ? size : 1);
+		memcpy(exact, record.bytes, size);
+		model__feed(model, exact, size);
+		free(exact);
+	}
+	model__counts(model, &counts);
+	for (int kind = 0; kind < AP_KIND_CNT; kind++)
+		sum += counts.received[kind];
+	assert_int_equal(sum + counts.malformed, 60000);
+	assert_true(counts.malformed > 1000);
+	assert_true(sum > 20000);
+	model__free(model);
+}
+
+static void test_free_nothing(void **state)
+{
+	(void)state;
+	model__free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sleep),
+		cmocka_unit_test(test_cpu),
+		cmocka_unit_test(test_cpu_in_syscall),
+		cmocka_unit_test(test_samples_of_others),
+		cmocka_unit_test(test_block_of_the_verdict),
+		cmocka_unit_test(test_gil_holder),
+		cmocka_unit_test(test_path_without_fd),
+		cmocka_unit_test(test_ongoing),
+		cmocka_unit_test(test_at_attach),
+		cmocka_unit_test(test_suspended),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_code_order),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_forgotten),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_free_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
