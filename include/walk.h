@@ -67,7 +67,7 @@ AP_INLINE int ap_read_link(const struct ap_layout *l, __u64 frame, struct ap_lin
 	}
 	instr = word[(l->frame_instr >> 3) & 15];
 	if (l->lasti_scale)
-		link->lasti = (__s32)instr * l->lasti_scale;
+		link->lasti = (__s32)((__u32)instr * l->lasti_scale);
 	else
 		link->lasti = (__s32)(instr - link->code - l->code_adaptive);
 	return AP_CUT_NONE;

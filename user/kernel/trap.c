@@ -15,8 +15,8 @@
 #define ROUNDS 9
 #define CALLS  400
 
-/* Begins with `push`, which the kernel emulates, as the sites in the interpreter do. */
-__attribute__((naked, noinline, used)) static void trap_site(void)
+/* Begins with `push`, which the kernel emulates, as the sites in the interpreter do: no endbr64. */
+__attribute__((naked, noinline, used, nocf_check)) static void trap_site(void)
 {
 	__asm__ volatile("push %rbp\n\tpop %rbp\n\tret");
 }

@@ -197,6 +197,8 @@ enum ap_seen frames_look(struct frames *f, uint64_t frame, const struct ap_open 
 	reading = f->memory;
 	stack->cnt = 0;
 	stack->cut = frame ? AP_CUT_NONE : AP_CUT_NO_FRAME;
+	if (!frame)
+		return AP_SEEN_ELSEWHERE;
 	for (unsigned int i = 0; i < CHAIN_MAX; i++) {
 		int seen = ap_look_step(f, f->layout, open, &look, stack);
 
