@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/* Each JSON object against the schema, field by field where it matters, and hostile names. */
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <jansson.h>
+
+#include "report/json.h"
+#include "report/schema.h"
+#include "schema_check.h"
+#include "stalls.h"
+
+static void assert_fits(json_t *object)
+{
+	json_t *schema = schema_json();
+	char why[256];
+
+	assert_non_null(object);
+	assert_non_null(schema);
+	if (schema_check(schema, schema, object, why, sizeof(why))) {
+		const char *type = json_string_value(json_object_get(object, "type"));
+		json_t *definition = json_object_get(json_object_get(schema, "$defs"), type);
+
+		schema_check(schema, definition, object, why, sizeof(why));
+		fail_msg("%s: %s", type, why);
+	}
+	json_decref(schema);
+}
+
+static double number(json_t *object, const char *key)
+{
+	json_t *value = json_object_get(object, key);
+
+	assert_true(json_is_number(value));
+	return json_number_value(value);
+}
+
+static const char *string(json_t *object, const char *key)
+{
+	assert_true(json_is_string(json_object_get(object, key)));
+	return json_string_value(json_object_get(object, key));
+}
+
+static void assert_null_at(json_t *object, const char *key)
+{
+	assert_non_null(json_object_get(object, key));
+	assert_true(json_is_null(json_object_get(object, key)));
+}
+
+static void test_start(void **state)
+{
+	static const struct run_target targets[] = {
+		{100, "python3", "3.11.2", "/usr/bin/python3.11", 1},
+		{101, NULL, NULL, NULL, -1},
+	};
+	static const char *const degraded[] = {"gc stays inside cpu"};
+	struct run_start start = {
+		.version = "0.1",
+		.unix_ns = 1700000000500000000LL,
+		.targets = targets,
+		.target_cnt = 2,
+		.tier = "exact",
+		.threshold_ns = 100 * MS,
+		.kernel = "6.18.0",
+		.degraded = degraded,
+		.degraded_cnt = 1,
+	};
+	json_t *object = json_of_start(&start), *target;
+
+	(void)state;
+	assert_fits(object);
+	assert_true(number(object, "ts") == 1700000000.5);
+	assert_true(number(object, "threshold_ms") == 100);
+	target = json_array_get(json_object_get(object, "targets"), 0);
+	assert_true(json_is_true(json_object_get(target, "stripped")));
+	target = json_array_get(json_object_get(object, "targets"), 1);
+	assert_null_at(target, "stripped");
+	assert_null_at(target, "python");
+	json_decref(object);
+}
+
+static void test_slow(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	json_t *object = json_of_stall(&stall), *frame, *budget;
+
+	(void)state;
+	assert_fits(object);
+	assert_string_equal(string(object, "type"), "slow");
+	assert_string_equal(string(object, "id"), "100-101-7");
+	assert_string_equal(string(object, "task"), "Task-5");
+	assert_string_equal(string(object, "coro"), "Server.handle");
+	assert_string_equal(string(object, "cause"), "sleep");
+	assert_string_equal(string(object, "loop"), "0x7f0000001000");
+	assert_true(number(object, "duration_ms") == 153);
+	assert_true(number(object, "duration_lo_ms") == 152);
+	assert_true(number(object, "line") == 12);
+	assert_null_at(object, "callback");
+	assert_null_at(object, "fd");
+	assert_null_at(object, "gil_holder");
+	budget = json_object_get(object, "budget_ms");
+	assert_true(number(budget, "syscall") == 150);
+	assert_true(number(budget, "lock") == 0);
+	assert_null_at(budget, "gc");
+	assert_null_at(budget, "steal");
+	frame = json_array_get(json_object_get(object, "stack"), 3);
+	assert_string_equal(string(frame, "func"), "Server.handle");
+	assert_true(number(frame, "line") == 40);
+	json_decref(object);
+}
+
+static void test_unknown_is_null(void **state)
+{
+	static const struct stall_frame unknown[] = {{NULL, NULL, 0}};
+	struct stall stall = stall_of_nothing();
+	json_t *object, *frame;
+
+	(void)state;
+	stall.frames = unknown;
+	stall.frame_cnt = 1;
+	object = json_of_stall(&stall);
+	assert_fits(object);
+	assert_null_at(object, "start_ts");
+	assert_null_at(object, "duration_ms");
+	assert_null_at(object, "budget_ms");
+	assert_null_at(object, "task");
+	assert_null_at(object, "file");
+	assert_null_at(object, "line");
+	assert_null_at(object, "loop");
+	assert_null_at(object, "stack_at_ms");
+	frame = json_array_get(json_object_get(object, "stack"), 0);
+	assert_null_at(frame, "func");
+	assert_null_at(frame, "line");
+	json_decref(object);
+}
+
+static void test_everything(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	json_t *object;
+
+	(void)state;
+	stall.cause = CAUSE_GIL;
+	stall.causes = (1U << CAUSE_CNT) - 1;
+	stall.sampled = (1U << PART_CNT) - 1;
+	stall.holder_known = true;
+	stall.holder = stall_frames[0];
+	stall.holder_comm = "worker";
+	for (int kind = 0; kind < FD_KIND_CNT; kind++) {
+		stall.fd = (struct stall_fd){3, kind, "/srv/x", NULL};
+		object = json_of_stall(&stall);
+		assert_fits(object);
+		json_decref(object);
+	}
+	for (int kind = 0; kind < STALL_KIND_CNT; kind++) {
+		stall.kind = kind;
+		object = json_of_stall(&stall);
+		assert_fits(object);
+		json_decref(object);
+	}
+	/* A path that was given to open(). */
+	stall.fd = (struct stall_fd){-1, FD_NONE, "/srv/x", NULL};
+	object = json_of_stall(&stall);
+	assert_fits(object);
+	assert_null_at(json_object_get(object, "fd"), "num");
+	assert_string_equal(string(json_object_get(object, "fd"), "path"), "/srv/x");
+	json_decref(object);
+}
+
+/* One line of ASCII that gives back what went in, or \xHH where that was no text. */
+static void test_hostile(void **state)
+{
+	struct stall stall = stall_of_evil(EVIL);
+	struct capture capture;
+	const char *line;
+	json_t *object;
+
+	(void)state;
+	capture_open(&capture);
+	assert_int_equal(json_print_stall(capture.file, &stall), 0);
+	line = capture_text(&capture);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	for (const char *c = line; *c; c++)
+		assert_true((unsigned char)*c < 0x80);
+	object = json_loads(line, 0, NULL);
+	assert_fits(object);
+	assert_string_equal(string(object, "task"),
+			    "a\033[2Jb\u202ec\\xff\r\n\x07\x7f\"'\\%n");
+	json_decref(object);
+	capture_close(&capture);
+}
+
+static void test_summary(void **state)
+{
+	struct loop_place place = {"Server.handle", NULL, 0, CAUSE_SLEEP, 2, 300 * MS, 200 * MS};
+	struct loop loop = {
+		.pid = 100,
+		.tid = 101,
+		.comm = "python3",
+		.has_account = true,
+		.account = {.hits = 12,
+			    .closed = {[AP_END_NEXT] = 9},
+			    .ignored = {[AP_IGN_CALLER] = 2},
+			    .open = 1,
+			    .iterations = 5,
+			    .busy_ns = 250,
+			    .idle_ns = 750},
+		.places = &place,
+		.place_cnt = 1,
+	};
+	struct loop unknown = {.pid = 100, .tid = 102};
+	const struct loop *loops[] = {&loop, &unknown};
+	struct run_summary summary = {
+		.tier = "exact",
+		.duration_ns = 2000 * MS,
+		.sent = {.attempted = {[AP_SLOW] = 5}, .dropped = {[AP_SLOW] = 1}},
+		.synthesised = {[AP_SLOW] = 3},
+		.received = {[AP_SLOW] = 7},
+		.hit_ns = 900,
+		.overhead_ns = 10 * MS,
+		.loops = loops,
+		.loop_cnt = 2,
+	};
+	json_t *object = json_of_summary(&summary), *item;
+
+	(void)state;
+	assert_fits(object);
+	item = json_array_get(json_object_get(object, "loops"), 0);
+	assert_true(number(item, "busy_ratio") == 0.25);
+	assert_true(number(item, "iterations") == 5);
+	item = json_array_get(json_object_get(object, "loops"), 1);
+	assert_null_at(item, "busy_ratio");
+	assert_null_at(item, "iterations");
+	item = json_object_get(object, "accounting");
+	assert_true(json_is_true(json_object_get(item, "holds")));
+	item = json_object_get(object, "records");
+	assert_true(number(item, "sent") == 4);
+	assert_true(number(item, "received") == 4);
+	assert_true(json_is_true(json_object_get(item, "holds")));
+	item = json_object_get(object, "overhead_estimated");
+	assert_true(number(item, "ratio") == 0.005);
+	json_decref(object);
+
+	loop.account.hits++;
+	summary.received[AP_SLOW]++;
+	summary.homeless = (struct ap_account){.hits = 4, .ignored = {[AP_IGN_NO_THREAD] = 4}};
+	summary.overhead_ns = -1;
+	summary.hit_ns = 0;
+	object = json_of_summary(&summary);
+	assert_fits(object);
+	item = json_object_get(object, "accounting");
+	assert_true(number(item, "hits") == 17);
+	assert_true(json_is_false(json_object_get(item, "holds")));
+	item = json_object_get(object, "records");
+	assert_true(json_is_false(json_object_get(item, "holds")));
+	assert_null_at(object, "overhead_estimated");
+	json_decref(object);
+}
+
+/* The checker itself must be able to say no. */
+static void test_checker(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	json_t *schema = schema_json(), *object = json_of_stall(&stall);
+	char why[256];
+
+	(void)state;
+	assert_int_equal(schema_check(schema, schema, object, why, sizeof(why)), 0);
+	json_object_set_new(object, "surprise", json_true());
+	assert_int_equal(schema_check(schema, schema, object, why, sizeof(why)), -1);
+	json_object_del(object, "surprise");
+	json_object_set_new(object, "cause", json_string("magic"));
+	assert_int_equal(schema_check(schema, schema, object, why, sizeof(why)), -1);
+	json_object_set_new(object, "cause", json_null());
+	assert_int_equal(schema_check(schema, schema, object, why, sizeof(why)), -1);
+	json_object_set_new(object, "cause", json_string("cpu"));
+	json_object_del(object, "tid");
+	assert_int_equal(schema_check(schema, schema, object, why, sizeof(why)), -1);
+	json_decref(object);
+	json_decref(schema);
+}
+
+static void test_print_schema(void **state)
+{
+	struct capture capture;
+	json_t *object, *schema = schema_json();
+
+	(void)state;
+	capture_open(&capture);
+	assert_int_equal(schema_print(capture.file), 0);
+	object = json_loads(capture_text(&capture), 0, NULL);
+	assert_true(json_equal(object, schema));
+	json_decref(object);
+	json_decref(schema);
+	capture_close(&capture);
+}
+
+static void test_broken_output(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	FILE *out = broken_file();
+
+	(void)state;
+	if (!out)
+		skip();
+	assert_int_equal(json_print_stall(out, &stall), -EIO);
+	assert_int_equal(schema_print(out), -EIO);
+	fclose(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_start),	   cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_unknown_is_null), cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_hostile),	   cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_checker),	   cmocka_unit_test(test_print_schema),
+		cmocka_unit_test(test_broken_output),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
