@@ -17,8 +17,9 @@
 const volatile __u32 switch_has_state = 1;
 
 #define GIL_BYTES 208	/* struct _gil_runtime_state, from 8 bytes before last_holder; 3.8-3.13 */
-#define TASK_UNINTERRUPTIBLE 0x0002
-#define TASK_STOPPED_OR_TRACED 0x000c
+/* include/linux/sched.h: __TASK_STOPPED, __TASK_TRACED; TASK_FREEZABLE, TASK_FROZEN */
+#define STATE_STOPPED 0x000c
+#define STATE_FREEZER 0xa000
 
 /* --- Settling --------------------------------------------------------------- */
 
@@ -182,10 +183,11 @@ static __always_inline __u32 why_off(struct ap_thread *t, struct task_struct *ta
 			return AP_OFF_THROTTLED;
 		return AP_OFF_RUNQUEUE;
 	}
-	if (state & TASK_STOPPED_OR_TRACED)
+	if (state & STATE_STOPPED)
 		return AP_OFF_STOPPED;
+	/* Asleep outside a system call: a page, interruptibly so when userfaultfd serves it. */
 	if (nr < 0)
-		return state & TASK_UNINTERRUPTIBLE ? AP_OFF_FAULT : AP_OFF_STOPPED;
+		return state & STATE_FREEZER ? AP_OFF_STOPPED : AP_OFF_FAULT;
 	if (nr == SYS_FUTEX || nr == SYS_FUTEX_WAITV)
 		return arg - (t->gil_holder - 8) < GIL_BYTES ? AP_OFF_GIL : AP_OFF_FUTEX;
 	return AP_OFF_SYSCALL;

@@ -77,8 +77,11 @@ class Stream:
 			self.eof = True
 			self.changed.notify_all()
 
-	def wait(self, wanted, what, start=0):
-		"""The first item from `start` on for which wanted(item); Hang if it never comes."""
+	def wait(self, wanted, what, start=0, hopeless=None):
+		"""The first item from `start` on for which wanted(item); Hang if it never comes.
+
+		`hopeless()` may say earlier why it never will.
+		"""
 		deadline = time.monotonic() + HANG_S
 		position = start
 		with self.changed:
@@ -89,8 +92,11 @@ class Stream:
 					position += 1
 				if self.eof:
 					raise Hang(f"ended before {what}; last lines: {self.junk[-3:]}")
-				if not self.changed.wait(deadline - time.monotonic()):
+				if hopeless and hopeless():
+					raise Hang(f"no {what}: {hopeless()}")
+				if time.monotonic() > deadline:
 					raise Hang(f"never came: {what}")
+				self.changed.wait(min(1, HANG_S))
 
 
 def prepare():
@@ -217,8 +223,10 @@ class Profiler:
 		self.stream = Stream(self.process.stdout, self.log)
 
 	def started(self):
-		return self.stream.wait(lambda r: r.get("type") == "start", "asyncprof's `start`: "
-					+ self.said())
+		"""Every probe is live. A target that it finds no asyncio in would be waited for."""
+		return self.stream.wait(
+			lambda r: r.get("type") == "start", "`start` of asyncprof",
+			hopeless=lambda: "waiting for it" in self.said() and self.said())
 
 	def said(self):
 		with open(self.errors.name, errors="replace") as file:

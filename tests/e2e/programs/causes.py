@@ -346,8 +346,7 @@ async def gil_contended():
 		before = schedstat()
 		a = ns()
 		end, x = time.thread_time() + 0.03, 0
-		while time.thread_time() < end:
-			x += 1  # mark: gil_contended
+		while time.thread_time() < end: x += 1  # mark: gil_contended
 		after = schedstat()
 		fact["not_on_cpu"] = ns() - a - (after[0] - before[0])
 	stop.append(1)
@@ -405,7 +404,8 @@ async def cpu_in_c_with_gil():
 
 @case("cpu")
 async def collect():
-	keep = [[i] for i in range(400000)]
+	with during("build", t="may"):
+		keep = [[i] for i in range(400000)]
 	mark = await gate()
 	with expected("collect", mark=mark) as fact:
 		cpu = time.thread_time_ns()
@@ -443,7 +443,7 @@ async def throttled():
 	await rest()
 
 
-@case("fault")
+@case("fault", leaf=False)
 async def page_fault():
 	"""A page that another process hands out late: userfaultfd."""
 	import late_page
