@@ -99,7 +99,7 @@ static inline struct stall stall_of_evil(const char *bytes)
 struct capture {
 	FILE *file;
 	char *text;
-	size_t text_sz;
+	size_t text_sz, mark;
 };
 
 static inline void capture_open(struct capture *capture)
@@ -109,12 +109,18 @@ static inline void capture_open(struct capture *capture)
 	assert_non_null(capture->file);
 }
 
-/* What was printed since the last call; borrowed. */
+/* Forgets what was printed so far. */
+static inline void capture_reset(struct capture *capture)
+{
+	fflush(capture->file);
+	capture->mark = capture->text_sz;
+}
+
+/* What was printed since the last reset; borrowed until more is. */
 static inline const char *capture_text(struct capture *capture)
 {
 	fflush(capture->file);
-	rewind(capture->file);
-	return capture->text;
+	return capture->text + capture->mark;
 }
 
 static inline void capture_close(struct capture *capture)

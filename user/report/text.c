@@ -11,6 +11,8 @@
 
 #define WIDTH_MIN     40
 #define FRAMES_USEFUL 6
+#define TITLE_MIN     12
+#define TASK_MAX      20
 #define SOURCE_SZ     512
 
 struct text {
@@ -104,35 +106,46 @@ static void say_duration(const struct stall *stall, char *out, size_t out_sz)
 static void headline(const struct text *text, const struct stall *stall, bool known)
 {
 	char clock[WORDS_CLOCK_SZ], duration[2 * WORDS_DURATION_SZ + 16], cause[WORDS_CAUSE_SZ];
-	char task[WORDS_TEXT_SZ], title[WORDS_TEXT_SZ], head[96];
+	char name[WORDS_TEXT_SZ], title[WORDS_TEXT_SZ], head[96], who[64] = "  ";
 	int room = text->display.width;
+	bool show_cause;
 
 	words_clock(&text->display, stall->ts_unix_ns, clock);
 	say_duration(stall, duration, sizeof(duration));
 	words_cause(stall->cause, cause);
+	if (stall->ongoing && !strncmp(cause, "blocked: ", 9))
+		snprintf(cause, sizeof(cause), "%s", cause_name(stall->cause));
 	if (stall->ongoing)
 		snprintf(head, sizeof(head), "still %s after %s",
-			 stall->cause == CAUSE_CPU ? "busy" : "blocked", duration);
+			 stall->cause == CAUSE_CPU || stall->cause == CAUSE_LOOP ? "busy"
+										 : "blocked",
+			 duration);
 	else if (known)
 		snprintf(head, sizeof(head), "ended after %s", duration);
 	else
 		snprintf(head, sizeof(head), "stall %s", duration);
 
+	if (stall->task) {
+		words_text(stall->task, TASK_MAX, name);
+		snprintf(who, sizeof(who), "  task '%.*s' ", TASK_MAX, name);
+	} else if (stall->kind == STALL_ITERATION || stall->kind == STALL_SIGNAL) {
+		snprintf(who, sizeof(who), "  %s ", stall_kind_name(stall->kind));
+	}
+	room -= (int)(strlen(clock) + 1 + strlen(head) + strlen(who) + strlen("()"));
+	words_text(stall_title(stall), WORDS_TEXT_SZ, title);
+	/* The next line says it in words: better a whole name than the cause twice. */
+	show_cause = known || (int)(strlen(title) + 2 + strlen(cause)) <= room;
+	if (show_cause)
+		room -= (int)(2 + strlen(cause));
+	words_text(stall_title(stall), room > TITLE_MIN ? (size_t)room : TITLE_MIN, title);
+
 	put(text, PAINT_DIM, "%s ", clock);
 	put(text, PAINT_RED, "%s", head);
-	room -= (int)(strlen(clock) + strlen(head) + strlen(cause) + 7);
-	task[0] = 0;
-	if (stall->task) {
-		words_text(stall->task, 24, task);
-		fprintf(text->out, "  task '%s'", task);
-		room -= (int)strlen(task) + 9;
-	} else if (stall->kind != STALL_CALLBACK && stall->kind != STALL_TASK) {
-		fprintf(text->out, "  %s", stall_kind_name(stall->kind));
-		room -= (int)strlen(stall_kind_name(stall->kind)) + 2;
-	}
-	words_text(stall_title(stall), room > 12 ? (size_t)room : 12, title);
-	put(text, PAINT_BOLD, "%s%s()", *task ? " " : "  ", title);
-	put(text, PAINT_YELLOW, "  %s\n", cause);
+	fputs(who, text->out);
+	put(text, PAINT_BOLD, "%s()", title);
+	if (show_cause)
+		put(text, PAINT_YELLOW, "  %s", cause);
+	fputc('\n', text->out);
 }
 
 /* What it waited for, in words. */
@@ -144,14 +157,15 @@ static void say_cause(const struct text *text, const struct stall *stall)
 
 	fprintf(text->out, "    %s", cause_words(stall->cause));
 	if (stall->syscall)
-		fprintf(text->out, ", %s", stall->syscall);
+		fprintf(text->out, " in %s", stall->syscall);
 	if (fd->num >= 0)
 		fprintf(text->out, " on fd %d", fd->num);
 	if (what)
 		fprintf(text->out, "%s%s", fd->peer ? " to " : fd->num >= 0 ? " " : " of ",
 			words_text(what, 120, words));
+	fputc('\n', text->out);
 	if (stall->holder_known) {
-		fprintf(text->out, ", held by thread %u", stall->holder_tid);
+		fprintf(text->out, "    held by thread %u", stall->holder_tid);
 		if (stall->holder_comm)
 			fprintf(text->out, " '%s'", words_text(stall->holder_comm, 32, words));
 		if (stall->holder.func)
@@ -159,12 +173,12 @@ static void say_cause(const struct text *text, const struct stall *stall)
 				words_text(stall->holder.func, 60, words),
 				words_place(&text->display, stall->holder.file,
 					    stall->holder.line, 60, file));
+		fputc('\n', text->out);
 	}
 	for (int cause = 0; cause < CAUSE_CNT; cause++) {
 		if (stall->causes & 1U << cause && cause != (int)stall->cause)
-			fprintf(text->out, "; also %s", cause_words(cause));
+			fprintf(text->out, "    also %s\n", cause_words(cause));
 	}
-	fputc('\n', text->out);
 	if (stall->exited)
 		fprintf(text->out, "    it ended because its thread or process did\n");
 	if (stall->at_attach)

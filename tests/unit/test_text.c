@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/* Lines for people: what is shown, how it folds, that it fits, and that nothing evil gets out. */
+#include "cmocka_all.h"
+
+#include <errno.h>
+
+#include "report/debuglog.h"
+#include "report/summary.h"
+#include "report/text.h"
+#include "report/words.h"
+#include "stalls.h"
+
+static int source(void *ctx, uint32_t pid, const char *file, int line, char *buf, size_t buf_sz)
+{
+	(void)ctx;
+	assert_int_equal(pid, 100);
+	if (strcmp(file, "/srv/shop/app.py") || line != 12)
+		return -ENOENT;
+	return snprintf(buf, buf_sz, "        time.sleep(0.15)");
+}
+
+struct fixture {
+	struct capture capture;
+	struct display display;
+	struct text *text;
+};
+
+static void open_text(struct fixture *fixture, struct display display)
+{
+	capture_open(&fixture->capture);
+	fixture->display = display;
+	fixture->text = text__new(fixture->capture.file, &display);
+	assert_non_null(fixture->text);
+}
+
+static void close_text(struct fixture *fixture)
+{
+	text__free(fixture->text);
+	capture_close(&fixture->capture);
+}
+
+static const char *show(struct fixture *fixture, const struct stall *stall)
+{
+	capture_reset(&fixture->capture);
+	assert_int_equal(text__stall(fixture->text, stall), 0);
+	return capture_text(&fixture->capture);
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no '%s' in: %s", part, text);
+}
+
+static void assert_has_not(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' in: %s", part, text);
+}
+
+static void assert_fits(const char *text, size_t width)
+{
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n");
+
+		if (len > width)
+			fail_msg("%zu columns: %.*s", len, (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void test_whole(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .source = source});
+	assert_string_equal(
+		show(&fixture, &stall),
+		"12:00:00 stall 153 ms  task 'Task-5' Server.handle()  blocked: sleep\n"
+		"    asleep in clock_nanosleep\n"
+		"    sleeper                   shop/app.py:12\n"
+		"        time.sleep(0.15)\n"
+		"    ... 2 library frames\n"
+		"    Server.handle             shop/server.py:40\n"
+		"    hint: use await asyncio.sleep()\n");
+	close_text(&fixture);
+}
+
+static void test_options(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .quiet = true, .source = source,
+					     .utc_offset_s = -3600});
+	text = show(&fixture, &stall);
+	assert_has(text, "11:00:00 stall");
+	assert_has(text, "asleep in");
+	assert_has_not(text, "app.py");
+	assert_has_not(text, "hint");
+	close_text(&fixture);
+
+	open_text(&fixture, (struct display){.width = 80, .full_filenames = true});
+	assert_has(show(&fixture, &stall), "/srv/shop/app.py:12");
+	close_text(&fixture);
+
+	open_text(&fixture, (struct display){.width = 80, .verbose = true});
+	text = show(&fixture, &stall);
+	assert_has(text, "functools.py:33");
+	assert_has(text, "cpu 3.00 ms, syscall 150 ms, id 100-101-7");
+	assert_has_not(text, "library frame");
+	close_text(&fixture);
+
+	open_text(&fixture, (struct display){.width = 80, .stack_depth = 1});
+	text = show(&fixture, &stall);
+	assert_has(text, "app.py:12");
+	assert_has(text, "... 1 more");
+	assert_has_not(text, "server.py");
+	close_text(&fixture);
+}
+
+static void test_colour(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .colour = true});
+	assert_has(show(&fixture, &stall), "\033[1;31mstall 153 ms\033[0m");
+	close_text(&fixture);
+	open_text(&fixture, (struct display){.width = 80});
+	assert_has_not(show(&fixture, &stall), "\033");
+	close_text(&fixture);
+}
+
+static void test_durations(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	char out[WORDS_DURATION_SZ];
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 100});
+	stall.duration_lo_ns = 83 * MS;
+	assert_has(show(&fixture, &stall), "stall between 83 and 153 ms  ");
+	stall.line++;
+	stall.duration_ns = 1530 * MS;
+	assert_has(show(&fixture, &stall), "stall between 83 ms and 1.53 s  ");
+	/* 2 % apart is one number. */
+	stall.line++;
+	stall.duration_lo_ns = 1500 * MS;
+	assert_has(show(&fixture, &stall), "stall 1.53 s  ");
+	stall.line++;
+	stall.duration_ns = -1;
+	stall.at_attach = true;
+	assert_has(show(&fixture, &stall), "stall at least 1.50 s  ");
+	close_text(&fixture);
+
+	assert_string_equal(words_duration(250000, out), "250 us");
+	assert_string_equal(words_duration(1250000, out), "1.25 ms");
+	assert_string_equal(words_duration(9999000, out), "10 ms");
+	assert_string_equal(words_duration(999900000, out), "1.00 s");
+	assert_string_equal(words_duration(123456000000LL, out), "123 s");
+	assert_string_equal(words_duration(0, out), "0 us");
+}
+
+static void test_cause_words(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80});
+	stall.cause = CAUSE_SOCKET;
+	stall.causes = 1 << CAUSE_SOCKET | 1 << CAUSE_CPU;
+	stall.syscall = "recvfrom";
+	stall.fd = (struct stall_fd){9, FD_SOCKET, NULL, "10.0.0.7:443"};
+	text = show(&fixture, &stall);
+	assert_has(text, "waiting for a socket in recvfrom on fd 9 to 10.0.0.7:443\n");
+	assert_has(text, "also busy on the CPU\n");
+
+	stall.cause = CAUSE_FILE;
+	stall.causes = 1 << CAUSE_FILE;
+	stall.syscall = "openat";
+	stall.fd = (struct stall_fd){-1, FD_NONE, "/mnt/x", NULL};
+	assert_has(show(&fixture, &stall), "waiting for a file in openat of /mnt/x\n");
+
+	stall.cause = CAUSE_GIL;
+	stall.holder_known = true;
+	stall.holder_tid = 77;
+	stall.holder_comm = "worker";
+	stall.holder = stall_frames[0];
+	assert_has(show(&fixture, &stall), "held by thread 77 'worker' in sleeper() shop/app.py:12\n");
+	for (int cause = 0; cause < CAUSE_CNT; cause++) {
+		char words[WORDS_CAUSE_SZ];
+
+		assert_non_null(words_cause(cause, words));
+	}
+	close_text(&fixture);
+}
+
+/* Whatever the names, a headline and its frames fit the terminal. */
+static void test_width(void **state)
+{
+	char name[300];
+	struct stall_frame frame = {name, name, 2147483647};
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	stall.coro = stall.task = name;
+	stall.frames = &frame;
+	stall.frame_cnt = 1;
+	open_text(&fixture, (struct display){.width = 80});
+	assert_fits(show(&fixture, &stall), 80);
+	stall.line++;
+	stall.duration_lo_ns = 83 * MS;
+	assert_fits(show(&fixture, &stall), 80);
+	/* A name that does not fit beside the cause is worth more: the next line says it. */
+	stall.line++;
+	stall.task = "Task-5";
+	stall.coro = "OrderService.reserve_stock";
+	assert_has(show(&fixture, &stall), "153 ms  task 'Task-5' OrderService.reserve_stock()\n");
+	close_text(&fixture);
+}
+
+static void test_repeats(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80});
+	show(&fixture, &stall);
+	for (int i = 0; i < 37; i++) {
+		snprintf(stall.id, sizeof(stall.id), "again-%d", i);
+		stall.duration_ns = stall.duration_lo_ns = (160 + i) * MS;
+		stall.ts_unix_ns += 100 * MS;
+		assert_string_equal(show(&fixture, &stall), "");
+	}
+	capture_reset(&fixture.capture);
+	assert_int_equal(text__tick(fixture.text, NOON + 9999 * MS), 0);
+	assert_string_equal(capture_text(&fixture.capture), "");
+	text__tick(fixture.text, NOON + 10000 * MS);
+	text = capture_text(&fixture.capture);
+	assert_string_equal(text, "12:00:10 x37 in 10 s  up to 196 ms  Server.handle()  "
+				  "shop/app.py:12  blocked: sleep\n");
+	/* Still going on: counted again, not shown in full. */
+	assert_string_equal(show(&fixture, &stall), "");
+	/* After a quiet window it is news. */
+	text__tick(fixture.text, NOON + 20000 * MS);
+	text__tick(fixture.text, NOON + 30000 * MS);
+	assert_has(show(&fixture, &stall), "stall 196 ms");
+	/* Another line, cause or process is another stall. */
+	stall.line++;
+	assert_has(show(&fixture, &stall), "stall 196 ms");
+	stall.cause = CAUSE_LOCK;
+	assert_has(show(&fixture, &stall), "stall 196 ms");
+	close_text(&fixture);
+}
+
+static int count(const char *text, const char *part)
+{
+	int cnt = 0;
+
+	while ((text = strstr(text, part))) {
+		cnt++;
+		text++;
+	}
+	return cnt;
+}
+
+/* A storm at a thousand places: few lines, and nothing is lost from the counts. */
+static void test_storm(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .quiet = true});
+	for (int i = 0; i < 10000; i++) {
+		snprintf(stall.id, sizeof(stall.id), "s-%d", i);
+		stall.line = i % 1000 + 1;
+		assert_int_equal(text__stall(fixture.text, &stall), 0);
+	}
+	text__flush(fixture.text, NOON + 5000 * MS);
+	text = capture_text(&fixture.capture);
+	/* 20 places in full, each with 9 repeats; 980 places with 10 each. */
+	assert_int_equal(count(text, "stall 153 ms"), 20);
+	assert_int_equal(count(text, "x9 in 5 s"), 20);
+	assert_has(text, "x9800 in 5 s  up to 153 ms  at other places\n");
+	close_text(&fixture);
+}
+
+static void test_ongoing(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80});
+	stall.ongoing = true;
+	stall.duration_ns = 1000 * MS;
+	text = show(&fixture, &stall);
+	assert_has(text, "still blocked after 1.00 s  task 'Task-5' Server.handle()  sleep\n");
+	assert_has(text, "app.py:12");
+	stall.duration_ns = 1900 * MS;
+	assert_string_equal(show(&fixture, &stall), "");
+	stall.duration_ns = 2000 * MS;
+	assert_string_equal(show(&fixture, &stall),
+			    "12:00:00 still blocked after 2.00 s  task 'Task-5' "
+			    "Server.handle()  sleep\n");
+	stall.ongoing = false;
+	stall.duration_ns = stall.duration_lo_ns = 3000 * MS;
+	assert_string_equal(show(&fixture, &stall),
+			    "12:00:00 ended after 3.00 s  task 'Task-5' Server.handle()  "
+			    "blocked: sleep\n");
+	/* Another of the same place is shown whole: it was never counted as one that repeats. */
+	strcpy(stall.id, "other");
+	assert_has(show(&fixture, &stall), "hint:");
+	close_text(&fixture);
+}
+
+static void test_unknown(void **state)
+{
+	struct stall stall = stall_of_nothing();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .verbose = true});
+	text = show(&fixture, &stall);
+	assert_has(text, "?()");
+	assert_has(text, "it was open already when asyncprof came");
+	assert_has(text, "stack: no sample or long block fell into it");
+	assert_has(text, "id 1-1-1");
+	close_text(&fixture);
+}
+
+static int evil_source(void *ctx, uint32_t pid, const char *file, int line, char *buf,
+		       size_t buf_sz)
+{
+	(void)ctx, (void)pid, (void)file, (void)line;
+	return snprintf(buf, buf_sz, "%s", EVIL);
+}
+
+static void test_evil(void **state)
+{
+	struct stall stall = stall_of_evil(EVIL);
+	struct loop_place place = {(char *)EVIL, (char *)EVIL, 1, CAUSE_CPU, 1, 1, 1};
+	struct loop loop = {.comm = "\033[2J\r\n", .places = &place, .place_cnt = 1};
+	const struct loop *loops[] = {&loop};
+	struct run_summary summary = {.tier = "exact", .loops = loops, .loop_cnt = 1};
+	struct run_target target = {1, EVIL, EVIL, EVIL, 0};
+	const char *degraded = EVIL;
+	struct run_start start = {.targets = &target, .target_cnt = 1, .tier = "exact",
+				  .degraded = &degraded, .degraded_cnt = 1};
+	struct fixture fixture;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .verbose = true, .source = evil_source});
+	assert_no_controls(show(&fixture, &stall), 1);
+	show(&fixture, &stall);
+	text__flush(fixture.text, NOON);
+	text__start(fixture.text, &start);
+	debuglog_stall(fixture.capture.file, &stall);
+	summary_text(fixture.capture.file, &fixture.display, &summary);
+	assert_no_controls(capture_text(&fixture.capture), 1);
+	close_text(&fixture);
+}
+
+static void test_library(void **state)
+{
+	(void)state;
+	assert_true(words_is_library("/usr/lib/python3.11/socket.py"));
+	assert_true(words_is_library("/x/venv/lib/python3.13/site-packages/requests/api.py"));
+	assert_true(words_is_library("/usr/lib/python3/dist-packages/yaml.py"));
+	assert_true(words_is_library("<frozen importlib._bootstrap>"));
+	assert_true(words_is_library(NULL));
+	assert_false(words_is_library("/srv/shop/app.py"));
+	assert_false(words_is_library("app.py"));
+	assert_false(words_is_library("/srv/lib/pythonic/app.py"));
+}
+
+/* The line format of asyncio's own debug log, Lib/asyncio/base_events.py. */
+static void test_debuglog(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct capture capture;
+
+	(void)state;
+	capture_open(&capture);
+	debuglog_stall(capture.file, &stall);
+	assert_string_equal(capture_text(&capture),
+			    "Executing <Task pending name='Task-5' coro=<Server.handle() running "
+			    "at /srv/shop/server.py:40>> took 0.153 seconds\n");
+	capture_close(&capture);
+
+	capture_open(&capture);
+	stall.kind = STALL_CALLBACK;
+	stall.coro = stall.task = NULL;
+	stall.callback = "Timer.fire";
+	debuglog_stall(capture.file, &stall);
+	assert_string_equal(capture_text(&capture),
+			    "Executing <Handle Timer.fire() at /srv/shop/server.py:40> took 0.153 "
+			    "seconds\n");
+	capture_close(&capture);
+
+	capture_open(&capture);
+	stall.kind = STALL_ITERATION;
+	assert_int_equal(debuglog_stall(capture.file, &stall), 0);
+	stall.kind = STALL_TASK;
+	stall.ongoing = true;
+	assert_int_equal(debuglog_stall(capture.file, &stall), 0);
+	assert_string_equal(capture_text(&capture), "");
+	capture_close(&capture);
+}
+
+static void test_summary(void **state)
+{
+	struct loop_place place = {"Server.handle", "/srv/shop/app.py", 12, CAUSE_SLEEP,
+				   38,		    6000 * MS,		200 * MS};
+	struct loop loop = {
+		.pid = 100,
+		.tid = 101,
+		.comm = "python3",
+		.has_account = true,
+		.account = {.hits = 12, .closed = {9}, .open = 3, .iterations = 50, .busy_ns = 1,
+			    .idle_ns = 3},
+		.places = &place,
+		.place_cnt = 1,
+		.stall_cnt = 38,
+		.stall_ns = 6000 * MS,
+	};
+	const struct loop *loops[] = {&loop};
+	struct run_summary summary = {.tier = "exact", .duration_ns = 60000 * MS, .loops = loops,
+				      .loop_cnt = 1, .stalls = 38, .hit_ns = 900,
+				      .overhead_ns = 600 * MS};
+	struct display display = {.width = 80};
+	struct capture capture;
+	const char *text;
+
+	(void)state;
+	capture_open(&capture);
+	summary_text(capture.file, &display, &summary);
+	text = capture_text(&capture);
+	assert_has(text, "summary: 60.00 s, 38 stalls\n");
+	assert_has(text, "50 iterations, 9 callbacks, busy 25.0 %\n");
+	assert_has(text, "      38     6.00 s     200 ms  sleep      Server.handle()  shop/app.py:12\n");
+	assert_has(text, "12 hits = 9 closed + 0 ignored + 3 open\n");
+	assert_has(text, "about 600 ms, 1.00 % of the time (900 ns a callback)\n");
+	assert_has_not(text, "ADD UP");
+	assert_has_not(text, "lost:");
+	capture_close(&capture);
+
+	capture_open(&capture);
+	loop.account.hits++;
+	summary.sent.attempted[AP_SLOW] = 5;
+	summary.received[AP_SLOW] = 4;
+	summary.malformed = 2;
+	summary.events_lost = 7;
+	summary.evicted_codes = 1;
+	summary.overhead_ns = -1;
+	summary.interim = true;
+	summary_text(capture.file, &display, &summary);
+	text = capture_text(&capture);
+	assert_has(text, "so far: ");
+	assert_int_equal(count(text, "DOES NOT ADD UP"), 2);
+	assert_has(text, "lost:      7 events, 2 malformed records\n");
+	assert_has(text, "forgotten: 1 code objects");
+	assert_has(text, "cost:      not known\n");
+	capture_close(&capture);
+}
+
+static void test_broken_output(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct display display = {.width = 80};
+	struct run_summary summary = {.tier = "exact"};
+	FILE *out = broken_file();
+	struct text *text;
+
+	(void)state;
+	if (!out)
+		skip();
+	text = text__new(out, &display);
+	assert_int_equal(text__stall(text, &stall), -EIO);
+	assert_int_equal(debuglog_stall(out, &stall), -EIO);
+	assert_int_equal(summary_text(out, &display, &summary), -EIO);
+	text__free(text);
+	text__free(NULL);
+	fclose(out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),	 cmocka_unit_test(test_options),
+		cmocka_unit_test(test_colour),	 cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_cause_words), cmocka_unit_test(test_width),
+		cmocka_unit_test(test_repeats),	 cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_ongoing),	 cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_evil),	 cmocka_unit_test(test_library),
+		cmocka_unit_test(test_debuglog), cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_broken_output),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
