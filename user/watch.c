@@ -21,7 +21,7 @@
 #include "watched.h"
 
 #define LOOK_EVERY_NS	 50000000ULL	/* for stalls that still go on */
-#define CHECK_EVERY_NS	 250000000ULL	/* for targets that ended, or begin to use asyncio */
+#define CHECK_EVERY_NS	 100000000ULL	/* for targets that ended, or begin to use asyncio */
 #define MEASURE_NS	 1000000000ULL	/* how long the kernel measures our programs */
 #define PERSON_NS	 1000000000ULL	/* a person is told once of a stall that ends sooner */
 #define DEGRADED_MAX	 32
@@ -350,15 +350,25 @@ static int attach_targets(struct watch *w)
 }
 
 /* How many are left. */
-static size_t check_targets(struct watch *w)
+static int check_targets(struct watch *w)
 {
-	size_t i, left = 0;
+	int left = 0;
+	size_t i;
 
 	for (i = 0; i < w->watched_cnt; i++) {
 		struct watched *target = &w->watched[i];
 		enum watched_state before = target->state;
+		unsigned int moved = target->moved;
+		struct refusal why;
 
-		watched__check(target, w->session);
+		/* Exiting now, most likely: the next check tells. Else its own probes are all that is lost. */
+		if (watched__check(target, w->session, &why))
+			fprintf(stderr, "asyncprof: %s\n", why.what);
+		else if (target->moved != moved && w->options->verbosity >= 0)
+			fprintf(stderr,
+				"asyncprof: a thread of process %d left and took the probes with it; "
+				"they are back, what ran meanwhile was not seen\n",
+				(int)process_pid(target->process));
 		if (target->state == WATCHED_ENDED && before != WATCHED_ENDED)
 			say_ended(w, target);
 		left += target->state != WATCHED_ENDED;
@@ -391,7 +401,7 @@ static int run(struct watch *w)
 		if (now >= next_check) {
 			next_check = now + CHECK_EVERY_NS;
 			note_write(w, face__tick(w->face, unix_now_ns(w)));
-			if (!check_targets(w))
+			if (check_targets(w) == 0)
 				break;
 			if (attach_targets(w))
 				return -1;

@@ -80,15 +80,20 @@ static void seed(struct watched *w, struct session *s, struct emitter *e)
 	snapshot__free(shot);
 }
 
-int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
-		    struct refusal *why)
+static struct session_probes probes_of(const struct watched *w)
 {
-	struct emitter e = { .emit = emit, .ctx = ctx };
-	const struct session_probes probes = {
+	return (struct session_probes){
 		.context_run = &w->interpreter.context_run,
 		.set_running_loop = &w->interpreter.set_running_loop,
 		.task_dealloc = &w->interpreter.task_dealloc,
 	};
+}
+
+int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
+		    struct refusal *why)
+{
+	struct emitter e = { .emit = emit, .ctx = ctx };
+	struct session_probes probes;
 	pid_t pid = process_pid(w->process);
 	struct ap_target target;
 
@@ -102,7 +107,11 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 			return 0;
 	}
 	interpreter_target(&w->interpreter, w->threshold_ns, &target);
-	if (session__add(s, pid, &target, &probes, why))
+	probes = probes_of(w);
+	w->probed_tid = process_live_tid(w->process);
+	if (!w->probed_tid)
+		return refuse(why, EXIT_NO_PROCESS, "", "process %d exited while attaching", (int)pid);
+	if (session__add(s, pid, w->probed_tid, &target, &probes, why))
 		return -1;
 	/* What we found must still be what runs: a pid can exec or be used again meanwhile. */
 	if (process_state(w->process) != PROCESS_SAME) {
@@ -116,19 +125,33 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 	return 0;
 }
 
-void watched__check(struct watched *w, struct session *s)
+/* The kernel takes a process's probes away with the thread that they were attached through. */
+static int follow_thread(struct watched *w, struct session *s, struct refusal *why)
+{
+	const struct session_probes probes = probes_of(w);
+	pid_t tid = process_live_tid(w->process);
+
+	if (!tid || tid == w->probed_tid)
+		return 0;
+	w->probed_tid = tid;
+	w->moved++;
+	return session__move(s, process_pid(w->process), tid, &probes, why);
+}
+
+int watched__check(struct watched *w, struct session *s, struct refusal *why)
 {
 	enum process_state state;
 
 	if (w->state == WATCHED_ENDED)
-		return;
+		return 0;
 	state = process_state(w->process);
 	if (state == PROCESS_SAME)
-		return;
+		return w->state == WATCHED_LIVE ? follow_thread(w, s, why) : 0;
 	if (w->state == WATCHED_LIVE)
 		session__drop(s, process_pid(w->process));
 	w->execed = state == PROCESS_EXECED;
 	w->state = WATCHED_ENDED;
+	return 0;
 }
 
 /* Code objects of a stack that the kernel side holds but has not sent yet. */

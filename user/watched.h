@@ -26,6 +26,8 @@ enum watched_state {
 struct watched {
 	enum watched_state state;
 	int execed;		/* 1: ended by exec */
+	pid_t probed_tid;	/* the thread through which the probes are attached */
+	unsigned int moved;	/* how often that thread left and the probes were put back */
 	struct process *process;
 	struct memory *memory;
 	struct interpreter interpreter;
@@ -48,8 +50,11 @@ void watched__close(struct watched *w);
 int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
 		    struct refusal *why);
 
-/* Has it ended? Changes the state and takes the probes away if so. */
-void watched__check(struct watched *w, struct session *s);
+/*
+ * Has it ended? Changes the state and takes the probes away if so. Puts the
+ * probes back when the thread that carried them has left. 0, or -1 with `why`.
+ */
+int watched__check(struct watched *w, struct session *s, struct refusal *why);
 
 /*
  * Looks at one loop thread of it for stalls that still go on: `t` is a copy of

@@ -223,10 +223,16 @@ class Profiler:
 		self.stream = Stream(self.process.stdout, self.log)
 
 	def started(self):
-		"""Every probe is live. A target that it finds no asyncio in would be waited for."""
-		return self.stream.wait(
-			lambda r: r.get("type") == "start", "`start` of asyncprof",
-			hopeless=lambda: "waiting for it" in self.said() and self.said())
+		"""Every probe is live."""
+		return self.stream.wait(lambda r: r.get("type") == "start", "`start` of asyncprof")
+
+	def waiting(self):
+		"""It found a target without asyncio, and said that it waits."""
+		deadline = time.monotonic() + HANG_S
+		while "waiting for it" not in self.said():
+			if self.process.poll() is not None or time.monotonic() > deadline:
+				raise Hang(f"asyncprof does not say that it waits: {self.said()}")
+			time.sleep(0.01)
 
 	def said(self):
 		with open(self.errors.name, errors="replace") as file:

@@ -9,7 +9,7 @@ import judge
 THRESHOLD_NS = 20000000
 
 
-def attach_and_judge(results, interpreter, program, loops_min, before_start=None, cases=None):
+def attach_and_judge(results, interpreter, program, loops_min, before_start=None):
 	name = f"{interpreter['name']} {program[:-3].replace('_', ' ')}"
 	log = f"loops.{interpreter['name']}.{program[:-3]}"
 	with harness.Target(interpreter, program, log=log) as target:
@@ -42,8 +42,11 @@ def attach_and_judge(results, interpreter, program, loops_min, before_start=None
 
 def no_asyncio_yet(profiler, target):
 	"""Python without asyncio is no error: asyncprof waits, and says so."""
-	profiler.started()
+	profiler.waiting()
 	target.send("go")
+	target.wait("imported")
+	profiler.started()
+	target.send("run")
 
 
 def run(results, interpreters):

@@ -131,7 +131,18 @@ static struct watched *find_watched(struct session *s, pid_t pid)
 	return NULL;
 }
 
-int session__add(struct session *s, pid_t pid, const struct ap_target *target,
+static int attach(struct session *s, pid_t tid, const struct session_probes *probes,
+		  struct probes *out, struct refusal *why)
+{
+	/* Ends before beginnings: an end without its beginning is nothing. */
+	return probes_attach_site(s->bpf->progs.on_set_running_loop, tid, probes->set_running_loop,
+				  out, why) ||
+	       probes_attach_site(s->bpf->progs.on_task_dealloc, tid, probes->task_dealloc, out,
+				  why) ||
+	       probes_attach_site(s->bpf->progs.on_context_run, tid, probes->context_run, out, why);
+}
+
+int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target *target,
 		 const struct session_probes *probes, struct refusal *why)
 {
 	const struct ap_account none = { 0 };
@@ -142,27 +153,30 @@ int session__add(struct session *s, pid_t pid, const struct ap_target *target,
 		return refuse(why, EXIT_FAILED, "start a second asyncprof for the rest",
 			      "%d processes are watched already", WATCHED_MAX);
 	w->pid = pid;
-	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.accounts), &key, &none, BPF_NOEXIST) &&
-	    errno != EEXIST)
-		goto full;
-	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.targets), &key, target, BPF_ANY))
-		goto full;
-	/* Ends before beginnings: an end without its beginning is nothing. */
-	if (probes_attach_site(s->bpf->progs.on_set_running_loop, pid, probes->set_running_loop,
-			       &w->probes, why) ||
-	    probes_attach_site(s->bpf->progs.on_task_dealloc, pid, probes->task_dealloc, &w->probes,
-			       why) ||
-	    probes_attach_site(s->bpf->progs.on_context_run, pid, probes->context_run, &w->probes,
-			       why)) {
+	if ((bpf_map_update_elem(bpf_map__fd(s->bpf->maps.accounts), &key, &none, BPF_NOEXIST) &&
+	     errno != EEXIST) ||
+	    bpf_map_update_elem(bpf_map__fd(s->bpf->maps.targets), &key, target, BPF_ANY)) {
+		refuse(why, EXIT_FAILED, "", "can't describe process %d to the kernel: %s", (int)pid,
+		       strerror(errno));
+		session__drop(s, pid);
+		return -1;
+	}
+	if (attach(s, tid, probes, &w->probes, why)) {
 		session__drop(s, pid);
 		return -1;
 	}
 	return 0;
-full:
-	refuse(why, EXIT_FAILED, "", "can't describe process %d to the kernel: %s", (int)pid,
-	       strerror(errno));
-	session__drop(s, pid);
-	return -1;
+}
+
+int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
+		  struct refusal *why)
+{
+	struct watched *w = find_watched(s, pid);
+
+	if (!w)
+		return 0;
+	probes_detach(&w->probes);
+	return attach(s, tid, probes, &w->probes, why) ? -1 : 0;
 }
 
 void session__stop(struct session *s)

@@ -37,9 +37,16 @@ struct session_probes {
 	const struct site *task_dealloc;
 };
 
-/* Describes `pid` to the kernel programs, then attaches its probes. 0, or -1 with `why`. */
-int session__add(struct session *s, pid_t pid, const struct ap_target *target,
+/*
+ * Describes `pid` to the kernel programs, then attaches its probes through
+ * `tid`, a thread of it that lives: when that thread exits the kernel takes the
+ * probes away (uprobe_perf_filter() compares its mm), and session__move() puts
+ * them back. 0, or -1 with `why`.
+ */
+int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target *target,
 		 const struct session_probes *probes, struct refusal *why);
+int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
+		  struct refusal *why);
 
 /* The programs see nothing from here on; what they counted stays. Before the last drops. */
 void session__stop(struct session *s);

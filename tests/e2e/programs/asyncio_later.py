@@ -19,11 +19,14 @@ def say(**fact):
 def main():
 	assert "asyncio" not in sys.modules and "_asyncio" not in sys.modules
 	say(t="hello", pid=os.getpid(), unix_minus_mono=time.time_ns() - time.monotonic_ns())
-	assert commands.recv(64) == b"go\n"
+	assert commands.recv(64) == b"import\n"
 	import truth
 	truth.commands = commands
+	assert truth.listen() == "go"
 	with truth.Case("after the import"):
 		import asyncio
+		say(t="imported")
+		assert commands.recv(64) == b"run\n"
 
 		async def stalls():
 			for number in range(3):
