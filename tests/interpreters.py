@@ -23,7 +23,7 @@ INDEX = os.path.join(BASE, "index.json")
 # Minor version -> Debian suite that ships it.
 DEBIAN = {"3.11": "bookworm", "3.13": "trixie"}
 PYENV = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-MODULES = ("greenlet", "nest_asyncio", "anyio")
+MODULES = ("greenlet", "nest_asyncio", "anyio", "uvloop")
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x86_64",
 	     "manylinux_2_28_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64")
 REQUIRED = ("debian-3.11", "debian-3.13")

@@ -226,12 +226,12 @@ class Profiler:
 		"""Every probe is live."""
 		return self.stream.wait(lambda r: r.get("type") == "start", "`start` of asyncprof")
 
-	def waiting(self):
-		"""It found a target without asyncio, and said that it waits."""
+	def wait_said(self, words):
+		"""A message on stderr."""
 		deadline = time.monotonic() + HANG_S
-		while "waiting for it" not in self.said():
+		while words not in self.said():
 			if self.process.poll() is not None or time.monotonic() > deadline:
-				raise Hang(f"asyncprof does not say that it waits: {self.said()}")
+				raise Hang(f"asyncprof does not say {words!r}: {self.said()}")
 			time.sleep(0.01)
 
 	def said(self):

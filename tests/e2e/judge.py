@@ -58,10 +58,7 @@ class Judge:
 
 	def fits(self, truth, report):
 		"""Is it the report of that truth? By thread and start; names are judged later."""
-		kind = "callback" if truth.get("callback") else "task"
-		if report.tid != truth["tid"] or report.start is None:
-			return False
-		if report.kind not in KINDS or (report.kind != kind and not truth.get("coro", 1)):
+		if report.tid != truth["tid"] or report.start is None or report.kind not in KINDS:
 			return False
 		earliest = truth["A"] if "A" in truth else self.cases.get(
 			truth["case"], truth)["a"]

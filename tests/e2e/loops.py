@@ -42,10 +42,17 @@ def attach_and_judge(results, interpreter, program, loops_min, before_start=None
 
 def no_asyncio_yet(profiler, target):
 	"""Python without asyncio is no error: asyncprof waits, and says so."""
-	profiler.waiting()
-	target.send("go")
-	target.wait("imported")
+	profiler.wait_said("without asyncio yet")
+	target.send("import")
 	profiler.started()
+	target.send("go")
+
+
+def main_thread_leaves(profiler, target):
+	profiler.started()
+	target.send("go")
+	target.wait("gone")
+	profiler.wait_said("they are back")
 	target.send("run")
 
 
@@ -55,7 +62,7 @@ def run(results, interpreters):
 			continue
 		for program, loops_min, before in (("many_loops.py", 12, None),
 						   ("asyncio_later.py", 1, no_asyncio_yet),
-						   ("main_thread_leaves.py", 1, None)):
+						   ("main_thread_leaves.py", 1, main_thread_leaves)):
 			try:
 				attach_and_judge(results, interpreter, program, loops_min, before)
 			except harness.Hang as hang:

@@ -25,8 +25,6 @@ def main():
 	assert truth.listen() == "go"
 	with truth.Case("after the import"):
 		import asyncio
-		say(t="imported")
-		assert commands.recv(64) == b"run\n"
 
 		async def stalls():
 			for number in range(3):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 """The main thread ends, the loop lives on in another: probes by pid go silent then.
 
+They are put back within a moment; the loop here waits for that.
+
 The thread group lives on as a process whose leader is a zombie.
 """
 import asyncio
@@ -29,6 +31,8 @@ def leader_is_gone():
 def other():
 	while not leader_is_gone():
 		time.sleep(0.005)
+	truth.say(t="gone")
+	assert truth.listen() == "run"
 	truth.case_name = "after the main thread left"
 	a = truth.ns()
 	asyncio.run(main())

@@ -115,8 +115,9 @@ class during:
 				task = asyncio.current_task()
 			except RuntimeError:
 				task = None
-			if task and "task" not in self.fact:
-				self.fact.update(task=task.get_name(), coro=task.get_coro().__qualname__)
+			if task:
+				self.fact.setdefault("task", task.get_name())
+				self.fact.setdefault("coro", task.get_coro().__qualname__)
 		self.fact["a"] = ns()
 		return self.fact
 
