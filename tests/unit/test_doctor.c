@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +125,7 @@ static pid_t start_python(const char *program)
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a test fails midway */
 		dup2(ready[1], 1);
 		close(ready[0]);
 		close(ready[1]);
@@ -139,7 +141,7 @@ static pid_t start_python(const char *program)
 
 static void test_python(void **state)
 {
-	static const char program[] = "import asyncio, signal; print(1, flush=True); signal.pause()";
+	static const char program[] = "import asyncio, os, signal; os.write(1, b\"1\"); signal.pause()";
 	enum exit_code code;
 	json_t *root, *site, *target;
 	size_t i;
@@ -185,6 +187,11 @@ static void test_python(void **state)
 	}
 	json_decref(root);
 	free(text);
+	/* One that is refused decides for all, wherever it stands. */
+	free(run((pid_t[]){ getpid(), pid }, 2, true, &code));
+	assert_int_equal(code, expect(EXIT_NO_PROCESS));
+	free(run((pid_t[]){ pid, getpid() }, 2, true, &code));
+	assert_int_equal(code, expect(EXIT_NO_PROCESS));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
@@ -192,7 +199,7 @@ static void test_python(void **state)
 /* No asyncio yet is no error: watch will wait. */
 static void test_python_without_asyncio(void **state)
 {
-	static const char program[] = "import signal; print(1, flush=True); signal.pause()";
+	static const char program[] = "import os, signal; os.write(1, b\"1\"); signal.pause()";
 	enum exit_code code;
 	char *text;
 	pid_t pid;
