@@ -33,7 +33,8 @@ static int types_fit(json_t *types, json_t *value)
 
 	if (json_is_string(types))
 		return type_fits(json_string_value(types), value);
-	json_array_foreach(types, i, type) {
+	json_array_foreach(types, i, type)
+	{
 		if (type_fits(json_string_value(type), value))
 			return 1;
 	}
@@ -47,8 +48,8 @@ static int fitting_cnt(json_t *root, json_t *list, json_t *value, char *why, siz
 	size_t i;
 	json_t *schema;
 
-	json_array_foreach(list, i, schema)
-		cnt += schema_check(root, schema, value, why, why_sz) == 0;
+	json_array_foreach(list, i, schema) cnt +=
+		schema_check(root, schema, value, why, why_sz) == 0;
 	return cnt;
 }
 
@@ -60,7 +61,8 @@ static int properties_fit(json_t *root, json_t *schema, json_t *value, char *why
 
 	if (json_is_true(json_object_get(schema, "additionalProperties")))
 		return 0;
-	json_object_foreach(value, key, item) {
+	json_object_foreach(value, key, item)
+	{
 		json_t *property = json_object_get(properties, key);
 		char inner[256] = "";
 
@@ -69,7 +71,8 @@ static int properties_fit(json_t *root, json_t *schema, json_t *value, char *why
 		snprintf(why, why_sz, "%s: %s", key, property ? inner : "not in the schema");
 		return 0;
 	}
-	json_array_foreach(json_object_get(schema, "required"), i, item) {
+	json_array_foreach(json_object_get(schema, "required"), i, item)
+	{
 		if (json_object_get(value, json_string_value(item)))
 			continue;
 		snprintf(why, why_sz, "%s is missing", json_string_value(item));
@@ -89,7 +92,8 @@ static int keyword_fits(json_t *root, json_t *schema, const char *keyword, json_
 	if (!strcmp(keyword, "const"))
 		return json_equal(rule, value);
 	if (!strcmp(keyword, "enum")) {
-		json_array_foreach(rule, i, item) {
+		json_array_foreach(rule, i, item)
+		{
 			if (json_equal(item, value))
 				return 1;
 		}
@@ -106,7 +110,8 @@ static int keyword_fits(json_t *root, json_t *schema, const char *keyword, json_
 		return definition && schema_check(root, definition, value, why, why_sz) == 0;
 	}
 	if (!strcmp(keyword, "items")) {
-		json_array_foreach(value, i, item) {
+		json_array_foreach(value, i, item)
+		{
 			if (schema_check(root, rule, item, why, why_sz))
 				return 0;
 		}
@@ -126,7 +131,8 @@ static int schema_check(json_t *root, json_t *schema, json_t *value, char *why, 
 	const char *keyword;
 	json_t *rule;
 
-	json_object_foreach(schema, keyword, rule) {
+	json_object_foreach(schema, keyword, rule)
+	{
 		why[0] = 0;
 		if (keyword_fits(root, schema, keyword, rule, value, why, why_sz))
 			continue;

@@ -10,7 +10,7 @@
 #include "model/stall.h"
 
 #define MS   1000000LL
-#define NOON 43200000000000LL	/* 12:00:00 of 1 January 1970 */
+#define NOON 43200000000000LL /* 12:00:00 of 1 January 1970 */
 
 static const struct stall_frame stall_frames[] = {
 	{"sleeper", "/srv/shop/app.py", 12},
@@ -142,7 +142,7 @@ static inline void assert_no_controls(const char *text, int newlines)
 			continue;
 		if (*c < 0x20 || *c == 0x7f)
 			fail_msg("control %#x in: %s", *c, text);
-		assert_false(c[0] == 0xe2 && c[1] == 0x80 && c[2] == 0xae);	/* U+202E */
+		assert_false(c[0] == 0xe2 && c[1] == 0x80 && c[2] == 0xae); /* U+202E */
 	}
 }
 

@@ -130,7 +130,7 @@ static void test_syscalls(void **state)
 	assert_string_equal(syscall_name(441), "epoll_pwait2");
 	assert_string_equal(syscall_name(462), "mseal");
 	assert_null(syscall_name(-1));
-	assert_null(syscall_name(400));	/* a hole */
+	assert_null(syscall_name(400)); /* a hole */
 	assert_null(syscall_name(1 << 30));
 	assert_int_equal(syscall_number("no_such"), -1);
 }

@@ -51,7 +51,7 @@ static void assert_harmless(const char *out)
 	for (; *c; c++) {
 		assert_true(*c >= 0x20 && *c != 0x7f);
 		if (c[0] == 0xc2)
-			assert_true(c[1] >= 0xa0);	/* C1 in UTF-8 */
+			assert_true(c[1] >= 0xa0); /* C1 in UTF-8 */
 	}
 }
 
@@ -75,19 +75,23 @@ static void test_sequences(void **state)
 		{"\033[2J", "\\x1b[2J"},
 		{"\033]0;title\007", "\\x1b]0;title\\x07"},
 		{"a\r\nb\tc", "a\\x0d\\x0ab\\x09c"},
-		{"\xc2\x9b" "31m", "\\u009b31m"},	/* CSI as one C1 character */
-		{"\x9b" "31m", "\\x9b31m"},
-		{"a\u202eb", "a\\u202eb"},	/* right-to-left override */
+		{"\xc2\x9b"
+		 "31m",
+		 "\\u009b31m"}, /* CSI as one C1 character */
+		{"\x9b"
+		 "31m",
+		 "\\x9b31m"},
+		{"a\u202eb", "a\\u202eb"}, /* right-to-left override */
 		{"a\u2066b\u2069", "a\\u2066b\\u2069"},
 		{"\u200b\u200f\ufeff", "\\u200b\\u200f\\ufeff"},
-		{"\U000e0041", "\\U000e0041"},	/* tags: text nobody sees */
+		{"\U000e0041", "\\U000e0041"}, /* tags: text nobody sees */
 		{"\u2028", "\\u2028"},
 		{"caf\u00e9 \u4e2d \U0001f600", "caf\u00e9 \u4e2d \U0001f600"},
-		{"\xc0\x80", "\\xc0\\x80"},	/* overlong NUL */
+		{"\xc0\x80", "\\xc0\\x80"}, /* overlong NUL */
 		{"\xe0\x80\x9b", "\\xe0\\x80\\x9b"},
-		{"\xed\xa0\x80", "\\xed\\xa0\\x80"},	/* surrogate */
+		{"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* surrogate */
 		{"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
-		{"\xe2\x82", "\\xe2\\x82"},	/* cut */
+		{"\xe2\x82", "\\xe2\\x82"}, /* cut */
 		{"\xff\xfe", "\\xff\\xfe"},
 		{"%s%n", "%s%n"},
 	};
@@ -101,7 +105,11 @@ static void test_json(void **state)
 {
 	(void)state;
 	/* The JSON writer escapes controls; only what is no UTF-8 is changed here. */
-	assert_string_equal(json("a\033\u202e\xff" "b", 7), "a\033\u202e\\xff" "b");
+	assert_string_equal(json("a\033\u202e\xff"
+				 "b",
+				 7),
+			    "a\033\u202e\\xff"
+			    "b");
 }
 
 /* In a room of any size: ends in NUL, is whole, and says that it was cut. */

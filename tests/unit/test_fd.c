@@ -93,8 +93,8 @@ static void test_kinds(void **state)
 		uint16_t mode;
 		enum fd_kind kind;
 	} rows[] = {
-		{0, FD_NONE},	      {0140777, FD_SOCKET}, {0100644, FD_FILE}, {0040755, FD_DIR},
-		{0060660, FD_BLOCK},  {0020620, FD_CHAR},   {0010600, FD_PIPE}, {0600, FD_ANON},
+		{0, FD_NONE},	     {0140777, FD_SOCKET}, {0100644, FD_FILE}, {0040755, FD_DIR},
+		{0060660, FD_BLOCK}, {0020620, FD_CHAR},   {0010600, FD_PIPE}, {0600, FD_ANON},
 	};
 
 	(void)state;
@@ -201,11 +201,11 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_path),	  cmocka_unit_test(test_path_as_written),
+		cmocka_unit_test(test_path),	      cmocka_unit_test(test_path_as_written),
 		cmocka_unit_test(test_path_too_long), cmocka_unit_test(test_anonymous),
-		cmocka_unit_test(test_kinds),	  cmocka_unit_test(test_inet),
-		cmocka_unit_test(test_inet6),	  cmocka_unit_test(test_unix),
-		cmocka_unit_test(test_place_dns), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_kinds),	      cmocka_unit_test(test_inet),
+		cmocka_unit_test(test_inet6),	      cmocka_unit_test(test_unix),
+		cmocka_unit_test(test_place_dns),     cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,8 +184,7 @@ static void test_hostile(void **state)
 		assert_true((unsigned char)*c < 0x80);
 	object = json_loads(line, 0, NULL);
 	assert_fits(object);
-	assert_string_equal(string(object, "task"),
-			    "a\033[2Jb\u202ec\\xff\r\n\x07\x7f\"'\\%n");
+	assert_string_equal(string(object, "task"), "a\033[2Jb\u202ec\\xff\r\n\x07\x7f\"'\\%n");
 	json_decref(object);
 	capture_close(&capture);
 }
@@ -311,10 +310,10 @@ static void test_broken_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_start),	   cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_start),		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_unknown_is_null), cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_hostile),	   cmocka_unit_test(test_summary),
-		cmocka_unit_test(test_checker),	   cmocka_unit_test(test_print_schema),
+		cmocka_unit_test(test_hostile),		cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_checker),		cmocka_unit_test(test_print_schema),
 		cmocka_unit_test(test_broken_output),
 	};
 

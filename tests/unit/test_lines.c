@@ -109,7 +109,8 @@ static void test_cut(void **state)
 		for (size_t cut = 0; cut < whole_sz; cut++) {
 			uint8_t *copy = malloc(cut + 1);
 
-			/* The end of what was kept is the end of memory: ASan sees a read past it. */
+			/* The end of what was kept is the end of memory: ASan sees a read past it.
+			 */
 			memcpy(copy, table, cut);
 			copy = realloc(copy, cut ? cut : 1);
 			for (int at = 0; at < rows[i].line_cnt; at++) {
@@ -162,9 +163,9 @@ static void test_hostile(void **state)
 	assert_int_equal(lines_find(&lines, 0), 0);
 	memset(table, 0x7f, sizeof(table));
 	assert_int_equal(lines_find(&lines, 0), 0);
-	table[0] = 0xe8;	/* no columns, then a varint of 4095 bytes */
+	table[0] = 0xe8; /* no columns, then a varint of 4095 bytes */
 	assert_int_equal(lines_find(&lines, 0), 0);
-	table[0] = 0xd9;	/* one line more than INT_MAX */
+	table[0] = 0xd9; /* one line more than INT_MAX */
 	assert_int_equal(lines_find(&lines, 0), 0);
 	lines.version = 0x0309;
 	memset(table, 0x01, sizeof(table));
@@ -191,11 +192,16 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lnotab_3_8),     cmocka_unit_test(test_lnotab_3_9),
-		cmocka_unit_test(test_ranges_3_10),    cmocka_unit_test(test_locations_3_11),
-		cmocka_unit_test(test_locations_3_12), cmocka_unit_test(test_locations_3_13),
-		cmocka_unit_test(test_cut),	       cmocka_unit_test(test_not_begun),
-		cmocka_unit_test(test_unknown_version), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_lnotab_3_8),
+		cmocka_unit_test(test_lnotab_3_9),
+		cmocka_unit_test(test_ranges_3_10),
+		cmocka_unit_test(test_locations_3_11),
+		cmocka_unit_test(test_locations_3_12),
+		cmocka_unit_test(test_locations_3_13),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_not_begun),
+		cmocka_unit_test(test_unknown_version),
+		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_random),
 	};
 

@@ -96,7 +96,7 @@ static void test_longest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_widths), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_widths),	   cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_surrogates), cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_longest),
 	};

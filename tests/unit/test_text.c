@@ -3,6 +3,7 @@
 #include "cmocka_all.h"
 
 #include <errno.h>
+#include <regex.h>
 
 #include "report/debuglog.h"
 #include "report/summary.h"
@@ -76,15 +77,14 @@ static void test_whole(void **state)
 
 	(void)state;
 	open_text(&fixture, (struct display){.width = 80, .source = source});
-	assert_string_equal(
-		show(&fixture, &stall),
-		"12:00:00 stall 153 ms  task 'Task-5' Server.handle()  blocked: sleep\n"
-		"    asleep in clock_nanosleep\n"
-		"    sleeper                   shop/app.py:12\n"
-		"        time.sleep(0.15)\n"
-		"    ... 2 library frames\n"
-		"    Server.handle             shop/server.py:40\n"
-		"    hint: use await asyncio.sleep()\n");
+	assert_string_equal(show(&fixture, &stall),
+			    "12:00:00 stall 153 ms  task 'Task-5' Server.handle()  blocked: sleep\n"
+			    "    asleep in clock_nanosleep\n"
+			    "    sleeper                   shop/app.py:12\n"
+			    "        time.sleep(0.15)\n"
+			    "    ... 2 library frames\n"
+			    "    Server.handle             shop/server.py:40\n"
+			    "    hint: use await asyncio.sleep()\n");
 	close_text(&fixture);
 }
 
@@ -95,8 +95,9 @@ static void test_options(void **state)
 	const char *text;
 
 	(void)state;
-	open_text(&fixture, (struct display){.width = 80, .quiet = true, .source = source,
-					     .utc_offset_s = -3600});
+	open_text(&fixture,
+		  (struct display){
+			  .width = 80, .quiet = true, .source = source, .utc_offset_s = -3600});
 	text = show(&fixture, &stall);
 	assert_has(text, "11:00:00 stall");
 	assert_has(text, "asleep in");
@@ -195,7 +196,8 @@ static void test_cause_words(void **state)
 	stall.holder_tid = 77;
 	stall.holder_comm = "worker";
 	stall.holder = stall_frames[0];
-	assert_has(show(&fixture, &stall), "held by thread 77 'worker' in sleeper() shop/app.py:12\n");
+	assert_has(show(&fixture, &stall),
+		   "held by thread 77 'worker' in sleeper() shop/app.py:12\n");
 	for (int cause = 0; cause < CAUSE_CNT; cause++) {
 		char words[WORDS_CAUSE_SZ];
 
@@ -363,8 +365,11 @@ static void test_evil(void **state)
 	struct run_summary summary = {.tier = "exact", .loops = loops, .loop_cnt = 1};
 	struct run_target target = {1, EVIL, EVIL, EVIL, 0};
 	const char *degraded = EVIL;
-	struct run_start start = {.targets = &target, .target_cnt = 1, .tier = "exact",
-				  .degraded = &degraded, .degraded_cnt = 1};
+	struct run_start start = {.targets = &target,
+				  .target_cnt = 1,
+				  .tier = "exact",
+				  .degraded = &degraded,
+				  .degraded_cnt = 1};
 	struct fixture fixture;
 
 	(void)state;
@@ -426,16 +431,56 @@ static void test_debuglog(void **state)
 	capture_close(&capture);
 }
 
+/*
+ * A rule that someone wrote for asyncio's own log lines, which are these (CPython
+ * 3.11.7 in debug mode), finds ours as well.
+ */
+static void test_log_rule(void **state)
+{
+	static const char *const theirs[] = {
+		"Executing <Task pending name='Task-1' coro=<main() running at /srv/app.py:8> "
+		"wait_for=<Future pending cb=[Task.task_wakeup()] created at "
+		"/usr/lib/python3.11/asyncio/base_events.py:427> took 0.121 seconds",
+		"Executing <Handle T.fire() created at /srv/app.py:7> took 0.120 seconds",
+		"Executing <Handle fire() at /srv/app.py:7> took 0.120 seconds",
+	};
+	struct stall stall = stall_of_sleep();
+	struct capture capture;
+	regex_t rule;
+
+	(void)state;
+	assert_int_equal(regcomp(&rule,
+				 "^Executing <(Task (pending|finished) name='([^']*)' "
+				 "coro=<([^ ]+)\\(\\) |Handle ([^ ]+)\\(\\)).* took "
+				 "([0-9]+\\.[0-9]{3}) seconds$",
+				 REG_EXTENDED | REG_NEWLINE),
+			 0);
+	for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++)
+		assert_int_equal(regexec(&rule, theirs[i], 0, NULL, 0), 0);
+	for (int kind = STALL_CALLBACK; kind <= STALL_TASK; kind++) {
+		capture_open(&capture);
+		stall.kind = kind;
+		debuglog_stall(capture.file, &stall);
+		assert_int_equal(regexec(&rule, capture_text(&capture), 0, NULL, 0), 0);
+		capture_close(&capture);
+	}
+	regfree(&rule);
+}
+
 static void test_summary(void **state)
 {
-	struct loop_place place = {"Server.handle", "/srv/shop/app.py", 12, CAUSE_SLEEP,
-				   38,		    6000 * MS,		200 * MS};
+	struct loop_place place = {
+		"Server.handle", "/srv/shop/app.py", 12, CAUSE_SLEEP, 38, 6000 * MS, 200 * MS};
 	struct loop loop = {
 		.pid = 100,
 		.tid = 101,
 		.comm = "python3",
 		.has_account = true,
-		.account = {.hits = 12, .closed = {9}, .open = 3, .iterations = 50, .busy_ns = 1,
+		.account = {.hits = 12,
+			    .closed = {9},
+			    .open = 3,
+			    .iterations = 50,
+			    .busy_ns = 1,
 			    .idle_ns = 3},
 		.places = &place,
 		.place_cnt = 1,
@@ -443,8 +488,12 @@ static void test_summary(void **state)
 		.stall_ns = 6000 * MS,
 	};
 	const struct loop *loops[] = {&loop};
-	struct run_summary summary = {.tier = "exact", .duration_ns = 60000 * MS, .loops = loops,
-				      .loop_cnt = 1, .stalls = 38, .hit_ns = 900,
+	struct run_summary summary = {.tier = "exact",
+				      .duration_ns = 60000 * MS,
+				      .loops = loops,
+				      .loop_cnt = 1,
+				      .stalls = 38,
+				      .hit_ns = 900,
 				      .overhead_ns = 600 * MS};
 	struct display display = {.width = 80};
 	struct capture capture;
@@ -456,7 +505,8 @@ static void test_summary(void **state)
 	text = capture_text(&capture);
 	assert_has(text, "summary: 60.00 s, 38 stalls\n");
 	assert_has(text, "50 iterations, 9 callbacks, busy 25.0 %\n");
-	assert_has(text, "      38     6.00 s     200 ms  sleep      Server.handle()  shop/app.py:12\n");
+	assert_has(text,
+		   "      38     6.00 s     200 ms  sleep      Server.handle()  shop/app.py:12\n");
 	assert_has(text, "12 hits = 9 closed + 0 ignored + 3 open\n");
 	assert_has(text, "about 600 ms, 1.00 % of the time (900 ns a callback)\n");
 	assert_has_not(text, "ADD UP");
@@ -505,14 +555,14 @@ static void test_broken_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),	 cmocka_unit_test(test_options),
-		cmocka_unit_test(test_colour),	 cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_whole),	    cmocka_unit_test(test_options),
+		cmocka_unit_test(test_colour),	    cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_cause_words), cmocka_unit_test(test_width),
-		cmocka_unit_test(test_repeats),	 cmocka_unit_test(test_storm),
-		cmocka_unit_test(test_ongoing),	 cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_evil),	 cmocka_unit_test(test_library),
-		cmocka_unit_test(test_debuglog), cmocka_unit_test(test_summary),
-		cmocka_unit_test(test_broken_output),
+		cmocka_unit_test(test_repeats),	    cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_ongoing),	    cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_evil),	    cmocka_unit_test(test_library),
+		cmocka_unit_test(test_debuglog),    cmocka_unit_test(test_log_rule),
+		cmocka_unit_test(test_summary),	    cmocka_unit_test(test_broken_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,8 +11,8 @@
 struct stall;
 
 struct advice {
-	const char *key;	/* stable word for JSON: "time.sleep" */
-	const char *text;	/* one line */
+	const char *key;  /* stable word for JSON: "time.sleep" */
+	const char *text; /* one line */
 };
 
 /* Static storage; NULL: none is known. Needs cause, causes, syscall and frames of the stall. */

@@ -2,9 +2,15 @@
 #include "model/budget.h"
 
 static const char *const names[PART_CNT] = {
-	[PART_CPU] = "cpu",	      [PART_GC] = "gc",	      [PART_SYSCALL] = "syscall",
-	[PART_LOCK] = "lock",	      [PART_GIL] = "gil",     [PART_RUNQUEUE] = "runqueue",
-	[PART_THROTTLED] = "throttled", [PART_STEAL] = "steal", [PART_FAULT] = "fault",
+	[PART_CPU] = "cpu",
+	[PART_GC] = "gc",
+	[PART_SYSCALL] = "syscall",
+	[PART_LOCK] = "lock",
+	[PART_GIL] = "gil",
+	[PART_RUNQUEUE] = "runqueue",
+	[PART_THROTTLED] = "throttled",
+	[PART_STEAL] = "steal",
+	[PART_FAULT] = "fault",
 	[PART_OTHER] = "other",
 };
 

@@ -29,10 +29,10 @@ enum part {
 #define BUDGET_UNKNOWN (-1)
 
 struct budget {
-	int64_t ns[PART_CNT];	/* BUDGET_UNKNOWN: not measured, its time is inside `cpu` */
+	int64_t ns[PART_CNT]; /* BUDGET_UNKNOWN: not measured, its time is inside `cpu` */
 };
 
-const char *part_name(enum part part);	/* "runqueue"; never NULL */
+const char *part_name(enum part part); /* "runqueue"; never NULL */
 enum part part_of_off(enum ap_off off);
 
 /* From hi, start, suspended and off_ns[]; a record that contradicts itself gives parts of 0. */

@@ -6,7 +6,7 @@
 #include "model/syscall.h"
 
 #define FD_ANY	 FD_KIND_CNT
-#define FDS_LIST 4	/* more fds than this polled at once are an event loop */
+#define FDS_LIST 4 /* more fds than this polled at once are an event loop */
 #define FDS_MANY UINT32_MAX
 
 /*
@@ -167,11 +167,16 @@ enum cause cause_of_place(const struct cause_place *place)
 static enum cause cause_of_part(enum part part)
 {
 	static const enum cause cause[PART_CNT] = {
-		[PART_CPU] = CAUSE_CPU,	      [PART_GC] = CAUSE_GC,
-		[PART_SYSCALL] = CAUSE_OTHER, [PART_LOCK] = CAUSE_LOCK,
-		[PART_GIL] = CAUSE_GIL,	      [PART_RUNQUEUE] = CAUSE_RUNQUEUE,
-		[PART_THROTTLED] = CAUSE_THROTTLED, [PART_STEAL] = CAUSE_STEAL,
-		[PART_FAULT] = CAUSE_FAULT,   [PART_OTHER] = CAUSE_OTHER,
+		[PART_CPU] = CAUSE_CPU,
+		[PART_GC] = CAUSE_GC,
+		[PART_SYSCALL] = CAUSE_OTHER,
+		[PART_LOCK] = CAUSE_LOCK,
+		[PART_GIL] = CAUSE_GIL,
+		[PART_RUNQUEUE] = CAUSE_RUNQUEUE,
+		[PART_THROTTLED] = CAUSE_THROTTLED,
+		[PART_STEAL] = CAUSE_STEAL,
+		[PART_FAULT] = CAUSE_FAULT,
+		[PART_OTHER] = CAUSE_OTHER,
 	};
 
 	return cause[part];

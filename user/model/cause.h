@@ -40,21 +40,21 @@ enum cause {
 /* One off-CPU place, as the table sees it. */
 struct cause_place {
 	enum ap_off off;
-	int syscall;		/* -1: none */
-	enum fd_kind fd;	/* of the fd, or of the first one polled */
-	uint32_t fds;		/* polled; 0: none */
-	uint64_t arg;		/* of fcntl: its command */
+	int syscall;	 /* -1: none */
+	enum fd_kind fd; /* of the fd, or of the first one polled */
+	uint32_t fds;	 /* polled; 0: none */
+	uint64_t arg;	 /* of fcntl: its command */
 };
 
 struct cause_verdict {
 	enum cause cause;
-	uint32_t causes;	/* mask of 1 << enum cause: all within 20 % of the largest */
-	int place;		/* index in slow->place[] that decided, -1: none did */
+	uint32_t causes; /* mask of 1 << enum cause: all within 20 % of the largest */
+	int place;	 /* index in slow->place[] that decided, -1: none did */
 };
 
-const char *cause_name(enum cause cause);		/* "sleep"; never NULL */
-int cause_from_name(const char *name);			/* enum cause, or -1 */
-const char *cause_words(enum cause cause);		/* "asleep in time.sleep or alike" */
+const char *cause_name(enum cause cause);  /* "sleep"; never NULL */
+int cause_from_name(const char *name);	   /* enum cause, or -1 */
+const char *cause_words(enum cause cause); /* "asleep in time.sleep or alike" */
 enum cause cause_of_place(const struct cause_place *place);
 
 /*

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* An allocation that fails must not end the profiler: the add reports it. */
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM	   1
 #define uthash_nonfatal_oom(added) ((added)->lost = 1)
 #include <uthash.h>
 #include <utlist.h>
@@ -25,14 +25,14 @@ struct code {
 	struct code *prev, *next;
 	int lost;
 	size_t bytes;
-	char *name, *file;	/* inside data[], or NULL */
-	struct lines lines;	/* its table lies in data[] */
+	char *name, *file;  /* inside data[], or NULL */
+	struct lines lines; /* its table lies in data[] */
 	char data[];
 };
 
 struct codes {
 	struct code *table;
-	struct code *used;	/* in the order of their last use, longest unused first */
+	struct code *used; /* in the order of their last use, longest unused first */
 	size_t bytes;
 	uint64_t evicted_cnt;
 };
@@ -57,7 +57,7 @@ void codes__free(struct codes *codes)
 	if (!codes)
 		return;
 	HASH_ITER(hh, codes->table, code, next)
-		drop(codes, code);
+	drop(codes, code);
 	free(codes);
 }
 
@@ -99,8 +99,8 @@ int codes__add(struct codes *codes, const struct ap_code *record)
 	code = find(codes, record->head.tgid, record->code);
 	if (code)
 		drop(codes, code);
-	while (codes->table && (HASH_COUNT(codes->table) >= CODES_MAX ||
-				codes->bytes + bytes > CODES_BYTES_MAX)) {
+	while (codes->table &&
+	       (HASH_COUNT(codes->table) >= CODES_MAX || codes->bytes + bytes > CODES_BYTES_MAX)) {
 		drop(codes, codes->used);
 		codes->evicted_cnt++;
 	}
@@ -135,7 +135,8 @@ void codes__forget(struct codes *codes, uint32_t pid)
 {
 	struct code *code, *next;
 
-	HASH_ITER(hh, codes->table, code, next) {
+	HASH_ITER(hh, codes->table, code, next)
+	{
 		if (code->key.pid == pid)
 			drop(codes, code);
 	}

@@ -19,7 +19,7 @@
 
 struct codes;
 
-struct codes *codes__new(void);	/* NULL: out of memory */
+struct codes *codes__new(void); /* NULL: out of memory */
 void codes__free(struct codes *codes);
 
 /* A checked AP_CODE; one that is known already is replaced. 0, -ENOMEM. */

@@ -39,17 +39,17 @@ struct evidence_line {
 struct evidence {
 	struct evidence_key key;
 	UT_hash_handle hh;
-	struct evidence *prev, *next;	/* in the order of their last record */
+	struct evidence *prev, *next; /* in the order of their last record */
 	int lost;
 	size_t bytes;
-	bool reported;			/* a stall with `ongoing` was handed out */
+	bool reported; /* a stall with `ongoing` was handed out */
 
 	uint32_t callee;
-	char *task, *coro, *callback;	/* NULL: none, or not known */
+	char *task, *coro, *callback; /* NULL: none, or not known */
 
-	uint32_t samples_cnt;		/* that saw it run */
-	uint32_t samples_syscall_cnt;	/* of those, in the kernel for a syscall */
-	uint32_t cut;			/* why the last sample without frames has none */
+	uint32_t samples_cnt;	      /* that saw it run */
+	uint32_t samples_syscall_cnt; /* of those, in the kernel for a syscall */
+	uint32_t cut;		      /* why the last sample without frames has none */
 	struct evidence_line lines[EVIDENCE_LINES_MAX];
 	uint32_t line_cnt;
 	struct {
@@ -63,7 +63,7 @@ struct evidence {
 	uint32_t block_cnt;
 };
 
-struct evidence *evidence__new(const struct evidence_key *key);	/* NULL: out of memory */
+struct evidence *evidence__new(const struct evidence_key *key); /* NULL: out of memory */
 void evidence__free(struct evidence *evidence);
 
 /* Checked records; each returns 0 or -ENOMEM and keeps `bytes` right. */

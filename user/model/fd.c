@@ -20,7 +20,7 @@ enum {
 	PORT_DNS = 53,
 };
 
-#define MAGIC_PIDFS	 0x50494446	/* include/uapi/linux/magic.h */
+#define MAGIC_PIDFS	 0x50494446 /* include/uapi/linux/magic.h */
 #define MAGIC_ANON_INODE 0x09041934
 
 /* Where resolvers listen: systemd-resolved (varlink), nscd, avahi through nss-mdns. */
@@ -31,9 +31,9 @@ static const char *const resolver_sockets[] = {
 };
 
 static const char *const names[FD_KIND_CNT] = {
-	[FD_FILE] = "file",	[FD_DIR] = "directory", [FD_BLOCK] = "block device",
-	[FD_CHAR] = "device",	[FD_PIPE] = "pipe",	[FD_SOCKET] = "socket",
-	[FD_DNS] = "dns",	[FD_PIDFD] = "pidfd",	[FD_ANON] = "anonymous",
+	[FD_FILE] = "file",   [FD_DIR] = "directory", [FD_BLOCK] = "block device",
+	[FD_CHAR] = "device", [FD_PIPE] = "pipe",     [FD_SOCKET] = "socket",
+	[FD_DNS] = "dns",     [FD_PIDFD] = "pidfd",   [FD_ANON] = "anonymous",
 };
 
 const char *fd_kind_name(enum fd_kind kind)
@@ -90,7 +90,8 @@ enum fd_kind fd_kind_of_file(const struct ap_file *file)
 	if (file->port == PORT_DNS && file->family != FAMILY_UNIX)
 		return FD_DNS;
 	if (file->family == FAMILY_UNIX && fd_peer(file, path, sizeof(path))) {
-		for (size_t i = 0; i < sizeof(resolver_sockets) / sizeof(resolver_sockets[0]); i++) {
+		for (size_t i = 0; i < sizeof(resolver_sockets) / sizeof(resolver_sockets[0]);
+		     i++) {
 			if (strstr(path, resolver_sockets[i]))
 				return FD_DNS;
 		}

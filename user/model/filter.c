@@ -8,13 +8,13 @@
 
 struct pattern {
 	struct pattern *next;
-	char *module, *func;	/* "" : any */
+	char *module, *func; /* "" : any */
 	char text[];
 };
 
 struct filter {
 	struct pattern *only, *exclude, *task;
-	uint32_t causes;	/* mask of 1 << enum cause; 0: all */
+	uint32_t causes; /* mask of 1 << enum cause; 0: all */
 };
 
 struct filter *filter__new(void)
@@ -27,7 +27,7 @@ static void free_patterns(struct pattern *list)
 	struct pattern *pattern, *next;
 
 	LL_FOREACH_SAFE(list, pattern, next)
-		free(pattern);
+	free(pattern);
 }
 
 void filter__free(struct filter *filter)
@@ -62,7 +62,7 @@ static bool match_one(const char *pattern, char c, size_t *len)
 		unsigned char low = (unsigned char)*p;
 
 		if (!low)
-			return c == '[';	/* never closed: a bracket like any other */
+			return c == '['; /* never closed: a bracket like any other */
 		if (p[1] == '-' && p[2] && p[2] != ']') {
 			found |= (unsigned char)c >= low && (unsigned char)c <= (unsigned char)p[2];
 			p += 3;
@@ -215,7 +215,8 @@ static bool match_any(const struct pattern *list, const struct stall *stall)
 {
 	const struct pattern *pattern;
 
-	LL_FOREACH(list, pattern) {
+	LL_FOREACH(list, pattern)
+	{
 		if (match_stall(pattern, stall))
 			return true;
 	}
@@ -229,7 +230,8 @@ bool filter_match(const struct filter *filter, const struct stall *stall)
 
 	if (filter->causes && !(filter->causes & 1U << stall->cause))
 		return false;
-	LL_FOREACH(filter->task, pattern) {
+	LL_FOREACH(filter->task, pattern)
+	{
 		if (stall->task && filter_glob(pattern->text, stall->task))
 			found = true;
 	}

@@ -14,7 +14,7 @@
 
 struct filter;
 
-struct filter *filter__new(void);	/* NULL: out of memory */
+struct filter *filter__new(void); /* NULL: out of memory */
 void filter__free(struct filter *filter);
 
 /*

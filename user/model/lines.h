@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 struct lines {
-	uint32_t version;	/* 0x030b: CPython 3.11 */
+	uint32_t version; /* 0x030b: CPython 3.11 */
 	int firstlineno;
 	const uint8_t *table;
-	size_t table_sz;	/* bytes that are there */
-	size_t whole_sz;	/* bytes that the table has in the target */
+	size_t table_sz; /* bytes that are there */
+	size_t whole_sz; /* bytes that the table has in the target */
 };
 
 /* lasti: byte offset into co_code. Returns the line, 0 when there is none or it isn't known. */

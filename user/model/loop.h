@@ -19,7 +19,7 @@
 
 /* Stalls with the same coroutine or callback, line and cause. */
 struct loop_place {
-	char *title, *file;	/* file may be NULL */
+	char *title, *file; /* file may be NULL */
 	int line;
 	enum cause cause;
 	uint64_t cnt;
@@ -28,23 +28,23 @@ struct loop_place {
 
 struct loop {
 	uint32_t pid, tid;
-	uint64_t address;	/* of the last loop object seen, 0: none yet */
+	uint64_t address; /* of the last loop object seen, 0: none yet */
 	char comm[AP_COMM_SZ + 1];
-	bool gone;		/* its thread exited, or called exec */
+	bool gone; /* its thread exited, or called exec */
 	bool has_account;
-	struct ap_account account;	/* the sum, earlier threads of the same tid included */
-	uint64_t stall_cnt;	/* closed ones */
+	struct ap_account account; /* the sum, earlier threads of the same tid included */
+	uint64_t stall_cnt;	   /* closed ones */
 	int64_t stall_ns;
-	uint64_t ongoing_cnt;	/* reported while they went on, and not closed yet */
-	struct loop_place *places;	/* biggest total first once loop_sort() ran */
+	uint64_t ongoing_cnt;	   /* reported while they went on, and not closed yet */
+	struct loop_place *places; /* biggest total first once loop_sort() ran */
 	size_t place_cnt;
-	uint64_t place_overflow_cnt;	/* stalls whose place found no room */
+	uint64_t place_overflow_cnt; /* stalls whose place found no room */
 
-	struct ap_account past;	/* of threads that are gone */
+	struct ap_account past; /* of threads that are gone */
 	bool fresh;		/* the next account starts a new thread */
 };
 
-int loop_add_stall(struct loop *loop, const struct stall *stall);	/* 0, -ENOMEM */
+int loop_add_stall(struct loop *loop, const struct stall *stall); /* 0, -ENOMEM */
 void loop_set_account(struct loop *loop, const struct ap_account *account);
 void loop_sort(struct loop *loop);
 void loop_clear(struct loop *loop);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
+#define HASH_NONFATAL_OOM	   1
 #define uthash_nonfatal_oom(added) ((added)->lost = 1)
 #include <uthash.h>
 #include <utlist.h>
@@ -34,7 +34,7 @@ struct thread {
 	UT_hash_handle hh;
 	int lost;
 	struct loop loop;
-	unsigned int life;	/* which thread with this tid: seq starts again with each */
+	unsigned int life; /* which thread with this tid: seq starts again with each */
 	uint32_t evidence_cnt;
 };
 
@@ -42,11 +42,11 @@ struct model {
 	struct model_options options;
 	struct codes *codes;
 	struct thread *threads;
-	struct evidence *evidence;	/* by key */
-	struct evidence *used;		/* the same, longest unused first */
+	struct evidence *evidence; /* by key */
+	struct evidence *used;	   /* the same, longest unused first */
 	size_t evidence_bytes;
 	struct model_counts counts;
-	const struct loop **loops;	/* handed out by model__summarise() */
+	const struct loop **loops; /* handed out by model__summarise() */
 	struct resolved resolved;
 	alignas(8) unsigned char record[RECORD_MAX];
 };
@@ -94,7 +94,8 @@ static void drop_thread_evidence(struct model *model, uint32_t pid, uint32_t tid
 {
 	struct evidence *evidence, *next;
 
-	DL_FOREACH_SAFE(model->used, evidence, next) {
+	DL_FOREACH_SAFE(model->used, evidence, next)
+	{
 		if (evidence->key.pid == pid && evidence->key.tid == tid)
 			drop_evidence(model, evidence);
 	}
@@ -115,7 +116,7 @@ void model__free(struct model *model)
 	if (!model)
 		return;
 	HASH_ITER(hh, model->threads, thread, next)
-		drop_thread(model, thread);
+	drop_thread(model, thread);
 	codes__free(model->codes);
 	free(model->loops);
 	free(model);
@@ -129,7 +130,8 @@ static struct thread *get_thread(struct model *model, uint32_t pid, uint32_t tid
 	if (thread)
 		return thread;
 	if (HASH_COUNT(model->threads) >= THREADS_MAX) {
-		HASH_ITER(hh, model->threads, thread, next) {
+		HASH_ITER(hh, model->threads, thread, next)
+		{
 			if (thread->loop.gone)
 				break;
 		}
@@ -152,8 +154,7 @@ static struct thread *get_thread(struct model *model, uint32_t pid, uint32_t tid
 	return thread;
 }
 
-static struct evidence *find_evidence(struct model *model, const struct ap_head *head,
-				      uint64_t seq)
+static struct evidence *find_evidence(struct model *model, const struct ap_head *head, uint64_t seq)
 {
 	struct evidence_key key = {.seq = seq, .pid = head->tgid, .tid = head->tid};
 	struct evidence *evidence = NULL;
@@ -174,7 +175,8 @@ static void make_room(struct model *model, const struct thread *thread)
 	struct evidence *oldest;
 
 	if (thread->evidence_cnt >= EVIDENCE_THREAD_MAX) {
-		DL_FOREACH(model->used, oldest) {
+		DL_FOREACH(model->used, oldest)
+		{
 			if (oldest->key.pid == thread->key.pid &&
 			    oldest->key.tid == thread->key.tid)
 				break;
@@ -186,8 +188,7 @@ static void make_room(struct model *model, const struct thread *thread)
 		evict(model, model->used);
 }
 
-static struct evidence *get_evidence(struct model *model, const struct ap_head *head,
-				     uint64_t seq)
+static struct evidence *get_evidence(struct model *model, const struct ap_head *head, uint64_t seq)
 {
 	struct evidence_key key = {.seq = seq, .pid = head->tgid, .tid = head->tid};
 	struct evidence *evidence = find_evidence(model, head, seq);
@@ -475,7 +476,8 @@ int model__summarise(struct model *model, struct run_summary *summary)
 	model->loops = calloc(thread_cnt + 1, sizeof(*model->loops));
 	if (!model->loops)
 		return -ENOMEM;
-	HASH_ITER(hh, model->threads, thread, next) {
+	HASH_ITER(hh, model->threads, thread, next)
+	{
 		loop_sort(&thread->loop);
 		model->loops[i++] = &thread->loop;
 	}

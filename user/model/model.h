@@ -21,7 +21,7 @@
 struct model;
 
 struct model_options {
-	int64_t unix_offset_ns;	/* CLOCK_REALTIME minus CLOCK_MONOTONIC */
+	int64_t unix_offset_ns; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
 	/* Called from model__feed() for each AP_SLOW; may be NULL. */
 	void (*on_stall)(void *ctx, const struct stall *stall);
 	void *ctx;
@@ -52,12 +52,12 @@ int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const ch
 
 /* What the model counted itself. */
 struct model_counts {
-	uint64_t received[AP_KIND_CNT];	/* well-formed records by kind */
+	uint64_t received[AP_KIND_CNT]; /* well-formed records by kind */
 	uint64_t malformed;
-	uint64_t stalls;		/* closed */
-	uint64_t evicted_codes;		/* code objects forgotten for lack of room */
-	uint64_t evicted_evidence;	/* callbacks whose samples were forgotten */
-	uint64_t evicted_loops;		/* threads that found no room */
+	uint64_t stalls;	   /* closed */
+	uint64_t evicted_codes;	   /* code objects forgotten for lack of room */
+	uint64_t evicted_evidence; /* callbacks whose samples were forgotten */
+	uint64_t evicted_loops;	   /* threads that found no room */
 };
 
 void model__counts(const struct model *model, struct model_counts *counts);

@@ -152,8 +152,7 @@ static void set_stack(const struct ap_slow *slow, const struct evidence *evidenc
 	stall->line = out->frames[0].line;
 }
 
-static void set_fd(const struct ap_place *place, const struct ap_block *block,
-		   struct resolved *out)
+static void set_fd(const struct ap_place *place, const struct ap_block *block, struct resolved *out)
 {
 	struct stall_fd *fd = &out->stall.fd;
 
@@ -170,6 +169,20 @@ static void set_fd(const struct ap_place *place, const struct ap_block *block,
 		fd->num = place->fd;
 		fd->kind = fd_kind_of_place(place);
 	}
+}
+
+/*
+ * time.sleep() is clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME) from 3.11 on
+ * and select() before (pysleep, Modules/timemodule.c). usleep() and nanosleep(),
+ * as in sqlite3's busy handler, are clock_nanosleep(CLOCK_REALTIME, 0).
+ */
+static bool is_native_sleep(const struct ap_block *block)
+{
+	const char *name = syscall_name(block->syscall);
+
+	if (!name || !strcmp(name, "nanosleep"))
+		return name;
+	return !strcmp(name, "clock_nanosleep") && !(block->arg[0] == 1 && block->arg[1] == 1);
 }
 
 static void set_holder(const struct ap_block *block, struct codes *codes, struct stall *stall)
@@ -197,7 +210,8 @@ static void set_verdict(const struct ap_slow *slow, const struct evidence *evide
 
 	for (i = 0; i < AP_PLACES_MAX; i++) {
 		fd[i] = fd_kind_of_place(&slow->place[i]);
-		/* A block saw more of the same fd: pidfds and epoll fds tell by their file system. */
+		/* A block saw more of the same fd: pidfds and epoll fds tell by their file system.
+		 */
 		for (j = 0; evidence && j < evidence->block_cnt; j++) {
 			block = evidence->blocks[j];
 			if (block->syscall == slow->place[i].syscall &&
@@ -223,6 +237,7 @@ static void set_verdict(const struct ap_slow *slow, const struct evidence *evide
 	}
 	if (!on_cpu)
 		set_fd(place, block, out);
+	stall->native_sleep = verdict.cause == CAUSE_SLEEP && block && is_native_sleep(block);
 	set_holder(block, codes, stall);
 
 	/* Better a stack of something else that it waited for than none at all. */
@@ -244,8 +259,8 @@ static int64_t between_ns(uint64_t from, uint64_t to, uint64_t without)
 	return ns <= INT64_MAX ? (int64_t)ns : INT64_MAX;
 }
 
-void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence,
-		   struct codes *codes, struct resolved *out)
+void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence, struct codes *codes,
+		   struct resolved *out)
 {
 	struct stall *stall = &out->stall;
 

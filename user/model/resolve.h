@@ -22,8 +22,9 @@ struct resolved {
 	char words[FD_WORDS_SZ];
 };
 
-/* `evidence` may be NULL: nothing was heard of it. Strings of `out` live in `codes`, `evidence`, `out`. */
-void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence,
-		   struct codes *codes, struct resolved *out);
+/* `evidence` may be NULL: nothing was heard of it. Strings of `out` live in `codes`, `evidence`,
+ * `out`. */
+void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence, struct codes *codes,
+		   struct resolved *out);
 
 #endif

@@ -17,20 +17,20 @@
 
 struct run_target {
 	uint32_t pid;
-	const char *comm;	/* NULL: not known */
-	const char *python;	/* "3.11.2", NULL: not known */
-	const char *exe;	/* NULL: not known */
-	int stripped;		/* 1, 0; -1: not known */
+	const char *comm;   /* NULL: not known */
+	const char *python; /* "3.11.2", NULL: not known */
+	const char *exe;    /* NULL: not known */
+	int stripped;	    /* 1, 0; -1: not known */
 };
 
 struct run_start {
-	const char *version;	/* asyncprof's own */
+	const char *version; /* asyncprof's own */
 	int64_t unix_ns;
 	const struct run_target *targets;
 	size_t target_cnt;
-	const char *tier;	/* "exact" */
+	const char *tier; /* "exact" */
 	uint64_t threshold_ns;
-	const char *kernel;	/* release, NULL: not known */
+	const char *kernel; /* release, NULL: not known */
 	const char *const *degraded;
 	size_t degraded_cnt;
 };
@@ -40,12 +40,12 @@ struct run_summary {
 	int64_t unix_ns;
 	int64_t duration_ns;
 	const char *tier;
-	bool interim;		/* asked for by a signal: the run goes on */
-	struct ap_sent sent;	/* attempted and dropped, by kind */
-	struct ap_account homeless;	/* hits that no thread's account holds */
-	uint64_t hit_ns;	/* calibrated cost of one hit, 0: not known */
-	int64_t overhead_ns;	/* estimated: all hits times their cost, -1: not known */
-	uint64_t events_lost;	/* dropped on the ring, or switches missed */
+	bool interim;		    /* asked for by a signal: the run goes on */
+	struct ap_sent sent;	    /* attempted and dropped, by kind */
+	struct ap_account homeless; /* hits that no thread's account holds */
+	uint64_t hit_ns;	    /* calibrated cost of one hit, 0: not known */
+	int64_t overhead_ns;	    /* estimated: all hits times their cost, -1: not known */
+	uint64_t events_lost;	    /* dropped on the ring, or switches missed */
 
 	/* Kinds of records that the collector made itself: not on the ring, not in `sent`. */
 	uint64_t synthesised[AP_KIND_CNT];

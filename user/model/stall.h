@@ -22,63 +22,64 @@
 enum stall_kind { STALL_CALLBACK, STALL_TASK, STALL_ITERATION, STALL_SIGNAL, STALL_KIND_CNT };
 
 struct stall_frame {
-	const char *func;	/* qualified name (plain name before 3.11), NULL: not known */
-	const char *file;	/* co_filename as the interpreter has it, NULL: not known */
-	int line;		/* 0: not known */
+	const char *func; /* qualified name (plain name before 3.11), NULL: not known */
+	const char *file; /* co_filename as the interpreter has it, NULL: not known */
+	int line;	  /* 0: not known */
 };
 
 struct stall_fd {
-	int num;		/* -1: none; with a path all the same: the one given to open, stat, ... */
+	int num; /* -1: none; with a path all the same: the one given to open, stat, ... */
 	enum fd_kind kind;
-	const char *path;	/* at most one of path and peer is not NULL */
+	const char *path; /* at most one of path and peer is not NULL */
 	const char *peer;
 };
 
 struct stall {
-	char id[64];		/* a record with `ongoing` is closed by a later one with the same id */
+	char id[64]; /* a record with `ongoing` is closed by a later one with the same id */
 	uint32_t pid, tid;
-	const char *comm;	/* of the thread, never NULL */
-	uint64_t loop;		/* address of the loop object, 0: not known */
+	const char *comm; /* of the thread, never NULL */
+	uint64_t loop;	  /* address of the loop object, 0: not known */
 	enum stall_kind kind;
-	const char *task;	/* name, NULL: no task, or not known */
-	const char *coro;	/* qualified name of the task's coroutine */
-	const char *callback;	/* qualified name where there is no task */
-	const char *file;	/* of the guilty line, NULL: not known */
-	int line;		/* 0: not known */
+	const char *task;     /* name, NULL: no task, or not known */
+	const char *coro;     /* qualified name of the task's coroutine */
+	const char *callback; /* qualified name where there is no task */
+	const char *file;     /* of the guilty line, NULL: not known */
+	int line;	      /* 0: not known */
 
 	int64_t ts_unix_ns;	/* when the record was made */
 	int64_t start_unix_ns;	/* meaningless when at_attach */
 	int64_t duration_ns;	/* upper bound; -1: not known (at_attach) */
-	int64_t duration_lo_ns;	/* lower bound; of at_attach: since the first proof */
+	int64_t duration_lo_ns; /* lower bound; of at_attach: since the first proof */
 	int64_t suspended_ns;	/* not part of the duration: an inner run of the same loop */
 	bool at_attach;		/* open already when asyncprof came */
 	bool ongoing;
-	bool exited;		/* ended because the thread or the process did */
+	bool exited; /* ended because the thread or the process did */
 	bool exact, eager;
 
 	enum cause cause;
-	uint32_t causes;	/* mask of 1 << enum cause */
-	const char *syscall;	/* "clock_nanosleep"; NULL: none, or not known */
+	uint32_t causes;     /* mask of 1 << enum cause */
+	const char *syscall; /* "clock_nanosleep"; NULL: none, or not known */
+	bool native_sleep;   /* a sleep that time.sleep() would not make: a C library's */
 	struct stall_fd fd;
-	bool holder_known;	/* gil_holder: at least its tid */
+	bool holder_known; /* gil_holder: at least its tid */
 	uint32_t holder_tid;
-	const char *holder_comm;	/* NULL: not known */
+	const char *holder_comm; /* NULL: not known */
 	struct stall_frame holder;
 
-	bool budget_known;	/* false when at_attach */
+	bool budget_known; /* false when at_attach */
 	struct budget budget;
-	uint32_t sampled;	/* mask of 1 << enum part: these come from samples */
-	uint32_t samples_cnt;	/* samples that saw it run */
+	uint32_t sampled;     /* mask of 1 << enum part: these come from samples */
+	uint32_t samples_cnt; /* samples that saw it run */
 
-	const struct stall_frame *frames;	/* leaf first, down to the task's coroutine */
+	const struct stall_frame *frames; /* leaf first, down to the task's coroutine */
 	size_t frame_cnt;
-	int64_t stack_at_ns;	/* since the start (at_attach: since the first proof), -1: no stack */
-	const char *stack_reason;	/* why there is none, or why it is cut; NULL: whole */
+	int64_t stack_at_ns; /* since the start (at_attach: since the first proof), -1: no stack */
+	const char *stack_reason; /* why there is none, or why it is cut; NULL: whole */
 
-	const struct advice *advice;	/* NULL: no well-known cure */
+	const struct advice *advice; /* NULL: no well-known cure */
 };
 
-const char *stall_kind_name(enum stall_kind kind);	/* "task"; never NULL */
+const char *stall_kind_name(enum stall_kind kind); /* "task"; never NULL */
 
 /* What a person calls it: coroutine, else callback, else leaf function, else "?". */
 const char *stall_title(const struct stall *stall);

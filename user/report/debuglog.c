@@ -23,10 +23,11 @@ int debuglog_stall(FILE *out, const struct stall *stall)
 	words_place(&display, outer ? outer->file : NULL, outer ? outer->line : 0, WORDS_TEXT_SZ,
 		    place);
 	if (stall->kind == STALL_TASK)
-		fprintf(out, "Executing <Task pending name='%s' coro=<%s() running%s%s>> took %.3f "
-			     "seconds\n",
-			words_text(stall->task, NAME_MAX_BYTES, task), title,
-			outer ? " at " : "", outer ? place : "", seconds);
+		fprintf(out,
+			"Executing <Task pending name='%s' coro=<%s() running%s%s>> took %.3f "
+			"seconds\n",
+			words_text(stall->task, NAME_MAX_BYTES, task), title, outer ? " at " : "",
+			outer ? place : "", seconds);
 	else
 		fprintf(out, "Executing <Handle %s()%s%s> took %.3f seconds\n", title,
 			outer ? " at " : "", outer ? place : "", seconds);

@@ -12,12 +12,12 @@
 
 struct display {
 	bool colour;
-	int width;		/* columns; below 40 counts as 40 */
+	int width; /* columns; below 40 counts as 40 */
 	bool full_filenames;
-	int stack_depth;	/* frames shown; 0: the useful ones, at most 6 */
-	bool quiet;		/* headline and cause only */
-	bool verbose;		/* library frames, budget and ids as well */
-	int32_t utc_offset_s;	/* of local time, for the clock on each line */
+	int stack_depth;      /* frames shown; 0: the useful ones, at most 6 */
+	bool quiet;	      /* headline and cause only */
+	bool verbose;	      /* library frames, budget and ids as well */
+	int32_t utc_offset_s; /* of local time, for the clock on each line */
 	/*
 	 * A line of the target's source, without its newline, into buf (NUL
 	 * terminated); returns its length, negative when it can't be read.

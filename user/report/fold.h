@@ -13,28 +13,28 @@
 
 #include "model/stall.h"
 
-#define FOLD_WINDOW_NS	10000000000LL
-#define FOLD_KEYS_MAX	64
-#define FOLD_OPEN_MAX	32
-#define FOLD_FULL_MAX	20	/* shown in full in one window; more are counted as others */
-#define FOLD_NAME_SZ	128
+#define FOLD_WINDOW_NS 10000000000LL
+#define FOLD_KEYS_MAX  64
+#define FOLD_OPEN_MAX  32
+#define FOLD_FULL_MAX  20 /* shown in full in one window; more are counted as others */
+#define FOLD_NAME_SZ   128
 
 /* Stalls of one process with the same title, line and cause. */
 struct fold_key {
 	bool used;
 	uint32_t pid;
-	char title[FOLD_NAME_SZ], file[FOLD_NAME_SZ];	/* bytes of the target */
+	char title[FOLD_NAME_SZ], file[FOLD_NAME_SZ]; /* bytes of the target */
 	int line;
 	enum cause cause;
 	int64_t since_unix_ns;
-	uint64_t cnt;		/* not shown since then */
+	uint64_t cnt; /* not shown since then */
 	int64_t max_ns;
 };
 
 /* A stall that was shown while it went on. */
 struct fold_open {
 	char id[64];
-	int64_t shown_ns;	/* its duration when it was shown */
+	int64_t shown_ns; /* its duration when it was shown */
 };
 
 struct fold {
@@ -43,14 +43,14 @@ struct fold {
 	unsigned int open_next;
 	int64_t window_unix_ns;
 	unsigned int full_cnt;
-	uint64_t others_cnt;	/* not shown in this window, and of no key */
+	uint64_t others_cnt; /* not shown in this window, and of no key */
 	int64_t others_max_ns;
 };
 
 enum fold_how {
-	FOLD_FULL,	/* show it whole */
-	FOLD_HEADLINE,	/* its headline: what it waits for was shown before */
-	FOLD_HIDE	/* nothing now */
+	FOLD_FULL,     /* show it whole */
+	FOLD_HEADLINE, /* its headline: what it waits for was shown before */
+	FOLD_HIDE      /* nothing now */
 };
 
 enum fold_how fold_stall(struct fold *fold, const struct stall *stall);

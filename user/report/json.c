@@ -60,14 +60,14 @@ json_t *json_of_start(const struct run_start *start)
 	for (size_t i = 0; i < start->target_cnt; i++) {
 		const struct run_target *target = &start->targets[i];
 
-		json_array_append_new(
-			targets,
-			json_pack("{s:I, s:o, s:o, s:o, s:o}", "pid", (json_int_t)target->pid,
-				  "comm", text_or_null(target->comm), "python",
-				  text_or_null(target->python), "exe", text_or_null(target->exe),
-				  "stripped",
-				  target->stripped < 0 ? json_null()
-						       : json_boolean(target->stripped)));
+		json_array_append_new(targets, json_pack("{s:I, s:o, s:o, s:o, s:o}", "pid",
+							 (json_int_t)target->pid, "comm",
+							 text_or_null(target->comm), "python",
+							 text_or_null(target->python), "exe",
+							 text_or_null(target->exe), "stripped",
+							 target->stripped < 0
+								 ? json_null()
+								 : json_boolean(target->stripped)));
 	}
 	for (size_t i = 0; i < start->degraded_cnt; i++)
 		json_array_append_new(degraded, text_or_null(start->degraded[i]));
@@ -105,9 +105,8 @@ static json_t *json_of_holder(const struct stall *stall)
 		return json_null();
 	return json_pack("{s:I, s:o, s:o, s:o, s:o}", "tid", (json_int_t)stall->holder_tid,
 			 "thread", text_or_null(stall->holder_comm), "func",
-			 text_or_null(stall->holder.func), "file",
-			 text_or_null(stall->holder.file), "line",
-			 line_or_null(stall->holder.line));
+			 text_or_null(stall->holder.func), "file", text_or_null(stall->holder.file),
+			 "line", line_or_null(stall->holder.line));
 }
 
 static json_t *json_of_budget(const struct stall *stall)
@@ -183,9 +182,9 @@ json_t *json_of_stall(const struct stall *stall)
 		text_or_null(stall->syscall), "fd", json_of_fd(&stall->fd), "gil_holder",
 		json_of_holder(stall), "budget_ms", json_of_budget(stall), "sampled",
 		json_of_parts(stall->sampled), "samples", (json_int_t)stall->samples_cnt, "stack",
-		json_of_stack(stall), "stack_at_ms", ms_or_null(stall->stack_at_ns),
-		"stack_reason", text_or_null(stall->stack_reason), "exact", stall->exact, "eager",
-		stall->eager, "advice", json_of_advice(stall->advice));
+		json_of_stack(stall), "stack_at_ms", ms_or_null(stall->stack_at_ns), "stack_reason",
+		text_or_null(stall->stack_reason), "exact", stall->exact, "eager", stall->eager,
+		"advice", json_of_advice(stall->advice));
 	if (!slow || !rest || json_object_update(slow, rest)) {
 		json_decref(slow);
 		slow = NULL;
@@ -196,11 +195,10 @@ json_t *json_of_stall(const struct stall *stall)
 
 static json_t *json_of_place(const struct loop_place *place)
 {
-	return json_pack("{s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "title",
-			 text_or_null(place->title), "file", text_or_null(place->file), "line",
-			 line_or_null(place->line), "cause", cause_name(place->cause), "count",
-			 (json_int_t)place->cnt, "total_ms", ms(place->total_ns), "max_ms",
-			 ms(place->max_ns));
+	return json_pack("{s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "title", text_or_null(place->title),
+			 "file", text_or_null(place->file), "line", line_or_null(place->line),
+			 "cause", cause_name(place->cause), "count", (json_int_t)place->cnt,
+			 "total_ms", ms(place->total_ns), "max_ms", ms(place->max_ns));
 }
 
 static json_t *count_or_null(bool known, uint64_t cnt)
@@ -237,11 +235,11 @@ static json_t *json_of_accounting(const struct run_summary *summary)
 	json_t *ignored;
 
 	run_account(summary, &sum);
-	ignored = json_pack("{s:I, s:I, s:I, s:I}", "caller",
-			    (json_int_t)sum.ignored[AP_IGN_CALLER], "unreadable",
-			    (json_int_t)sum.ignored[AP_IGN_UNREADABLE], "full",
-			    (json_int_t)sum.ignored[AP_IGN_FULL], "no_thread",
-			    (json_int_t)sum.ignored[AP_IGN_NO_THREAD]);
+	ignored =
+		json_pack("{s:I, s:I, s:I, s:I}", "caller", (json_int_t)sum.ignored[AP_IGN_CALLER],
+			  "unreadable", (json_int_t)sum.ignored[AP_IGN_UNREADABLE], "full",
+			  (json_int_t)sum.ignored[AP_IGN_FULL], "no_thread",
+			  (json_int_t)sum.ignored[AP_IGN_NO_THREAD]);
 	return json_pack("{s:I, s:I, s:o, s:I, s:b, s:I, s:I, s:I}", "hits", (json_int_t)sum.hits,
 			 "closed", (json_int_t)account_closed_cnt(&sum), "ignored", ignored, "open",
 			 (json_int_t)sum.open, "holds", account_holds(&sum), "open_at_attach",
@@ -263,13 +261,13 @@ static json_t *json_of_overhead(const struct run_summary *summary)
 {
 	if (summary->overhead_ns < 0 && !summary->hit_ns)
 		return json_null();
-	return json_pack("{s:o, s:o, s:o}", "hit_ns",
-			 summary->hit_ns ? json_real((double)summary->hit_ns) : json_null(),
-			 "total_ms", ms_or_null(summary->overhead_ns), "ratio",
-			 summary->overhead_ns >= 0 && summary->duration_ns > 0
-				 ? json_real((double)summary->overhead_ns /
-					     (double)summary->duration_ns)
-				 : json_null());
+	return json_pack(
+		"{s:o, s:o, s:o}", "hit_ns",
+		summary->hit_ns ? json_real((double)summary->hit_ns) : json_null(), "total_ms",
+		ms_or_null(summary->overhead_ns), "ratio",
+		summary->overhead_ns >= 0 && summary->duration_ns > 0
+			? json_real((double)summary->overhead_ns / (double)summary->duration_ns)
+			: json_null());
 }
 
 json_t *json_of_summary(const struct run_summary *summary)
@@ -281,14 +279,14 @@ json_t *json_of_summary(const struct run_summary *summary)
 	forgotten = json_pack("{s:I, s:I, s:I}", "codes", (json_int_t)summary->evicted_codes,
 			      "callbacks", (json_int_t)summary->evicted_evidence, "loops",
 			      (json_int_t)summary->evicted_loops);
-	return json_pack(
-		"{s:s, s:o, s:b, s:o, s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "type",
-		"summary", "ts", seconds(summary->unix_ns), "interim", summary->interim,
-		"duration_s", seconds(summary->duration_ns), "tier", summary->tier, "stalls",
-		(json_int_t)summary->stalls, "loops", loops, "accounting",
-		json_of_accounting(summary), "records", json_of_records(summary), "events_lost",
-		(json_int_t)summary->events_lost, "malformed", (json_int_t)summary->malformed,
-		"forgotten", forgotten, "overhead_estimated", json_of_overhead(summary));
+	return json_pack("{s:s, s:o, s:b, s:o, s:s, s:I, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
+			 "type", "summary", "ts", seconds(summary->unix_ns), "interim",
+			 summary->interim, "duration_s", seconds(summary->duration_ns), "tier",
+			 summary->tier, "stalls", (json_int_t)summary->stalls, "loops", loops,
+			 "accounting", json_of_accounting(summary), "records",
+			 json_of_records(summary), "events_lost", (json_int_t)summary->events_lost,
+			 "malformed", (json_int_t)summary->malformed, "forgotten", forgotten,
+			 "overhead_estimated", json_of_overhead(summary));
 }
 
 static int print(FILE *out, json_t *object)

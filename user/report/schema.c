@@ -209,7 +209,8 @@ static json_t *schema_of_field(const struct field *field)
 
 	if (field->type[len - 1] == '?') {
 		null = json_pack("{s:s}", "type", "null");
-		schema = json_pack("{s:[o, o]}", "anyOf", schema_of_type(field->type, len - 1), null);
+		schema = json_pack("{s:[o, o]}", "anyOf", schema_of_type(field->type, len - 1),
+				   null);
 	} else {
 		schema = schema_of_type(field->type, len);
 	}
@@ -258,11 +259,12 @@ json_t *schema_json(void)
 	}
 	json_object_set_new(defs, "budget_ms", schema_of_budget());
 	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
-		json_array_append_new(any, json_pack("{s:o}", "$ref",
-						     json_sprintf("#/$defs/%s", records[i])));
+		json_array_append_new(
+			any, json_pack("{s:o}", "$ref", json_sprintf("#/$defs/%s", records[i])));
 	return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o}", "$schema",
-			 "https://json-schema.org/draft/2020-12/schema", "title", "asyncprof --json",
-			 "description", "One object a line. Unknown is null, never 0.", "version",
+			 "https://json-schema.org/draft/2020-12/schema", "title",
+			 "asyncprof --json", "description",
+			 "One object a line. Unknown is null, never 0.", "version",
 			 JSON_SCHEMA_VERSION, "oneOf", any, "$defs", defs);
 }
 

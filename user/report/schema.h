@@ -14,6 +14,6 @@ struct json_t;
 /* 0, -EIO, -ENOMEM. */
 int schema_print(FILE *out);
 
-struct json_t *schema_json(void);	/* owned by the caller; NULL: out of memory */
+struct json_t *schema_json(void); /* owned by the caller; NULL: out of memory */
 
 #endif

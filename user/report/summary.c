@@ -36,9 +36,8 @@ static void say_loop(FILE *out, const struct display *display, const struct loop
 		const struct loop_place *at = &loop->places[i];
 
 		fprintf(out, "%8llu %10s %10s  %-9s  %s()  %s\n", (unsigned long long)at->cnt,
-			words_duration(at->total_ns, duration),
-			words_duration(at->max_ns, longest), cause_name(at->cause),
-			words_text(at->title, 60, name),
+			words_duration(at->total_ns, duration), words_duration(at->max_ns, longest),
+			cause_name(at->cause), words_text(at->title, 60, name),
 			words_place(display, at->file, at->line, 200, place));
 	}
 	if (loop->place_cnt > PLACES_SHOWN && !display->verbose)
@@ -104,9 +103,8 @@ int summary_text(FILE *out, const struct display *display, const struct run_summ
 
 	fprintf(out, "%s--- %s %s, %llu stall%s%s\n", words_paint(display, PAINT_BOLD),
 		summary->interim ? "so far:" : "summary:",
-		words_duration(summary->duration_ns, duration),
-		(unsigned long long)summary->stalls, summary->stalls == 1 ? "" : "s",
-		words_paint(display, PAINT_OFF));
+		words_duration(summary->duration_ns, duration), (unsigned long long)summary->stalls,
+		summary->stalls == 1 ? "" : "s", words_paint(display, PAINT_OFF));
 	for (size_t i = 0; i < summary->loop_cnt; i++)
 		say_loop(out, display, summary->loops[i]);
 	if (!summary->loop_cnt)

@@ -51,7 +51,7 @@ static const char *paint(const struct text *text, enum paint which)
 
 /* One painted piece. */
 __attribute__((format(printf, 3, 4))) static void put(const struct text *text, enum paint which,
-						       const char *format, ...)
+						      const char *format, ...)
 {
 	va_list args;
 
@@ -92,7 +92,8 @@ static void say_duration(const struct stall *stall, char *out, size_t out_sz)
 		return;
 	}
 	words_duration(stall->duration_ns, hi);
-	if (stall->ongoing || stall->duration_lo_ns >= stall->duration_ns - stall->duration_ns / 50) {
+	if (stall->ongoing ||
+	    stall->duration_lo_ns >= stall->duration_ns - stall->duration_ns / 50) {
 		snprintf(out, out_sz, "%s", hi);
 		return;
 	}
@@ -161,7 +162,10 @@ static void say_cause(const struct text *text, const struct stall *stall)
 	if (fd->num >= 0)
 		fprintf(text->out, " on fd %d", fd->num);
 	if (what)
-		fprintf(text->out, "%s%s", fd->peer ? " to " : fd->num >= 0 ? " " : " of ",
+		fprintf(text->out, "%s%s",
+			fd->peer       ? " to "
+			: fd->num >= 0 ? " "
+				       : " of ",
 			words_text(what, 120, words));
 	fputc('\n', text->out);
 	if (stall->holder_known) {
@@ -169,10 +173,9 @@ static void say_cause(const struct text *text, const struct stall *stall)
 		if (stall->holder_comm)
 			fprintf(text->out, " '%s'", words_text(stall->holder_comm, 32, words));
 		if (stall->holder.func)
-			fprintf(text->out, " in %s() %s",
-				words_text(stall->holder.func, 60, words),
-				words_place(&text->display, stall->holder.file,
-					    stall->holder.line, 60, file));
+			fprintf(text->out, " in %s() %s", words_text(stall->holder.func, 60, words),
+				words_place(&text->display, stall->holder.file, stall->holder.line,
+					    60, file));
 		fputc('\n', text->out);
 	}
 	for (int cause = 0; cause < CAUSE_CNT; cause++) {

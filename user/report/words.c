@@ -9,9 +9,8 @@
 const char *words_paint(const struct display *display, enum paint paint)
 {
 	static const char *const sequence[] = {
-		[PAINT_OFF] = "\033[0m",     [PAINT_DIM] = "\033[2m",
-		[PAINT_BOLD] = "\033[1m",    [PAINT_RED] = "\033[1;31m",
-		[PAINT_YELLOW] = "\033[33m", [PAINT_GREEN] = "\033[32m",
+		[PAINT_OFF] = "\033[0m",    [PAINT_DIM] = "\033[2m",	 [PAINT_BOLD] = "\033[1m",
+		[PAINT_RED] = "\033[1;31m", [PAINT_YELLOW] = "\033[33m", [PAINT_GREEN] = "\033[32m",
 		[PAINT_CYAN] = "\033[36m",
 	};
 
