@@ -102,7 +102,8 @@ $(B)/san/user/%.o: user/%.c
 	$(Q)$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Generated, so the first build must have it before dependency files can say who needs it.
-$(B)/user/kernel/%.o $(B)/san/user/kernel/%.o: | $(SKEL)
+KERNEL := $(filter user/kernel/%,$(SRC))
+$(KERNEL:%.c=$(B)/%.o) $(KERNEL:%.c=$(B)/san/%.o): | $(SKEL)
 
 $(B)/libasyncprof.a: $(LIB_OBJ)
 	$(call say,AR)
