@@ -328,7 +328,7 @@ int syscall_read(const struct process *p, struct memory *m, pid_t tid, uint64_t 
 		 struct ap_block *out)
 {
 	unsigned long long arg[3];
-	char line[256];
+	char line[256], state;
 	long nr = -1;
 	int err, cnt;
 
@@ -340,11 +340,15 @@ int syscall_read(const struct process *p, struct memory *m, pid_t tid, uint64_t 
 	cnt = sscanf(line, "%ld %llx %llx %llx", &nr, &arg[0], &arg[1], &arg[2]);
 	if (cnt < 1)
 		return 0; /* "running" */
+	/* A stopped thread still shows the call on whose way out the signal came. */
+	state = thread_state(p, tid);
+	if (state == 'T' || state == 't') {
+		out->off = AP_OFF_STOPPED;
+		return 1;
+	}
 	if (nr < 0 || cnt < 4) {
-		char state = thread_state(p, tid);
-
-		/* Off the CPU and in no call: stopped, or it waits for a page. */
-		out->off = state == 'T' || state == 't' ? AP_OFF_STOPPED : AP_OFF_FAULT;
+		/* Off the CPU and in no call: it waits for a page. */
+		out->off = AP_OFF_FAULT;
 		return 1;
 	}
 	out->syscall = (int32_t)nr;

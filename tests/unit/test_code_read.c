@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/* Strings, code objects and the names of callbacks, read from memory that a test made. */
+#include "cmocka_all.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "target/code.h"
+#include "target/layouts.h"
+
+#include "fake_memory.h"
+
+#define CODE_TYPE (FAKE_BASE + 0x100)
+#define CODE	  (FAKE_BASE + 0x1000)
+#define TABLE	  (FAKE_BASE + 0x40000)
+#define OBJECT	  (FAKE_BASE + 0x2000)
+#define TYPE	  (FAKE_BASE + 0x3000)
+#define STRINGS	  (FAKE_BASE + 0x8000)
+
+static struct memory *mem;
+static struct ap_layout layout;
+static uint64_t next_string;
+
+static uint64_t string(const char *text)
+{
+	next_string += 0x200;
+	return fake_str(mem, &layout, next_string, text);
+}
+
+static uint64_t cstring(const char *text)
+{
+	next_string += 0x200;
+	fake_put(mem, next_string, text, strlen(text) + 1);
+	return next_string;
+}
+
+static int start(void **state)
+{
+	struct refusal why;
+
+	(void)state;
+	memory__close(mem);
+	next_string = STRINGS;
+	assert_int_equal(memory__open(NULL, &mem), 0);
+	return layout_fill(0x030c01f0, 0, NULL, 0, &layout, &why);
+}
+
+static void put_code(void)
+{
+	uint32_t line = 42;
+
+	fake_word(mem, CODE + 8, CODE_TYPE);
+	fake_word(mem, CODE + layout.code_qualname, string("Server.handle"));
+	fake_word(mem, CODE + layout.code_name, string("handle"));
+	fake_word(mem, CODE + layout.code_filename, string("/srv/app.py"));
+	fake_put(mem, CODE + layout.code_firstlineno, &line, sizeof(line));
+	fake_word(mem, CODE + layout.code_linetable, TABLE);
+	fake_word(mem, TABLE + layout.bytes_size, 300);
+	for (uint64_t i = 0; i < 304; i += 8)
+		fake_word(mem, TABLE + layout.bytes_data + i, i * 0x0101010101010101);
+}
+
+static struct ap_code *read_code(uint64_t type, uint64_t addr)
+{
+	struct ap_code *c;
+
+	if (code_read(mem, &layout, type, addr, 7, 8, &c)) {
+		assert_null(c);
+		return NULL;
+	}
+	assert_int_equal(c->head.kind, AP_CODE);
+	assert_int_equal(c->head.size, sizeof(*c) + c->linetable_kept);
+	assert_int_equal(c->head.tgid, 7);
+	assert_int_equal(c->head.tid, 8);
+	assert_true(c->head.ts > 0);
+	return c;
+}
+
+static void test_code(void **state)
+{
+	struct ap_code *c;
+
+	(void)state;
+	put_code();
+	c = read_code(CODE_TYPE, CODE);
+	assert_non_null(c);
+	assert_int_equal(c->code, CODE);
+	assert_int_equal(c->version, 0x030c);
+	assert_int_equal(c->firstlineno, 42);
+	assert_int_equal(c->linetable_len, 300);
+	assert_int_equal(c->linetable_kept, 300);
+	assert_memory_equal(c->linetable, mem->bytes + (TABLE - FAKE_BASE) + layout.bytes_data, 300);
+	assert_int_equal(c->name.text.width, 1);
+	assert_memory_equal(c->name.data, "Server.handle", 13);
+	assert_int_equal(c->file.text.kept, 11);
+	assert_memory_equal(c->file.data, "/srv/app.py", 11);
+	free(c);
+	/* without the type it is taken on trust, with another one it is not */
+	c = read_code(0, CODE);
+	assert_non_null(c);
+	free(c);
+	assert_null(read_code(CODE_TYPE + 8, CODE));
+	assert_null(read_code(CODE_TYPE, CODE + 4));
+	assert_null(read_code(CODE_TYPE, 0));
+	assert_null(read_code(CODE_TYPE, ~7ULL));
+}
+
+/* Lengths of the target's: nothing is allocated by them beyond the cap. */
+static void test_hostile_linetable(void **state)
+{
+	static const uint64_t len[] = {CODE_LINETABLE_MAX + 1, 0x7fffffff, 1ULL << 31, ~0ULL, 1ULL << 62};
+	struct ap_code *c;
+
+	(void)state;
+	put_code();
+	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
+		fake_word(mem, TABLE + layout.bytes_size, len[i]);
+		c = read_code(CODE_TYPE, CODE);
+		assert_non_null(c);
+		assert_int_equal(c->linetable_kept, 0);
+		assert_int_equal(c->linetable_len, len[i] < 1ULL << 31 ? len[i] : 0);
+		free(c);
+	}
+	/* a table that is not there */
+	fake_word(mem, CODE + layout.code_linetable, 0xffff800000000000);
+	c = read_code(CODE_TYPE, CODE);
+	assert_non_null(c);
+	assert_int_equal(c->linetable_len, 0);
+	assert_memory_equal(c->name.data, "Server.handle", 13);
+	free(c);
+}
+
+static void test_faults(void **state)
+{
+	(void)state;
+	put_code();
+	for (unsigned long i = 1; i < 20; i++) {
+		struct ap_code *c;
+
+		mem->reads = 0;
+		mem->fault_at = i;
+		c = read_code(CODE_TYPE, CODE);
+		if (i == 1)
+			assert_null(c);
+		free(c);
+	}
+}
+
+static void put_state(uint64_t str, unsigned int kind, int compact, int ascii)
+{
+	uint32_t word = kind << 2 | (compact ? 1u << 5 : 0) | (ascii ? 1u << 6 : 0);
+
+	fake_put(mem, str + layout.str_state, &word, sizeof(word));
+}
+
+static void test_text(void **state)
+{
+	struct ap_text_name out;
+	uint64_t str = string("abcdef");
+
+	(void)state;
+	assert_int_equal(code_read_text(mem, &layout, str, &out.text, out.data, sizeof(out.data)), 0);
+	assert_int_equal(out.text.length, 6);
+	assert_memory_equal(out.data, "abcdef", 6);
+	/* UCS-2 lies behind the longer head, and is cut between characters */
+	put_state(str, 2, 1, 0);
+	fake_put(mem, str + layout.str_compact, "a\0b\0c\0d\0e\0f\0", 12);
+	assert_int_equal(code_read_text(mem, &layout, str, &out.text, out.data, 7), 0);
+	assert_int_equal(out.text.width, 2);
+	assert_int_equal(out.text.length, 6);
+	assert_int_equal(out.text.kept, 6);
+	assert_memory_equal(out.data, "a\0b\0c\0", 6);
+	/* kinds and lengths that can't be */
+	for (unsigned int kind = 0; kind < 8; kind++) {
+		put_state(str, kind, 1, 0);
+		assert_int_equal(!code_read_text(mem, &layout, str, &out.text, out.data, 8),
+				 kind == 1 || kind == 2 || kind == 4);
+	}
+	put_state(str, 1, 0, 1);
+	assert_int_equal(code_read_text(mem, &layout, str, &out.text, out.data, 8), -EINVAL);
+	assert_int_equal(out.text.width, 0);
+	put_state(str, 4, 1, 0);
+	fake_word(mem, str + layout.str_length, 1ULL << 62);
+	assert_int_equal(code_read_text(mem, &layout, str, &out.text, out.data, 8), -EINVAL);
+	assert_true(code_read_text(mem, &layout, 16, &out.text, out.data, 8) < 0);
+	assert_true(code_read_text(mem, &layout, ~0ULL, &out.text, out.data, 8) < 0);
+}
+
+/* --- Names ------------------------------------------------------------------- */
+
+static struct ap_name read_name(const char *type, uint64_t word2, uint64_t word3, uint64_t word6)
+{
+	struct ap_open open = {.type = TYPE, .word2 = word2, .word3 = word3, .word6 = word6};
+	struct ap_name name = {0};
+
+	fake_word(mem, TYPE + layout.type_name, cstring(type));
+	code_read_name(mem, &layout, &open, &name);
+	return name;
+}
+
+static void is_text(const struct ap_text_name *text, const char *want)
+{
+	assert_int_equal(text->text.kept, strlen(want));
+	assert_memory_equal(text->data, want, strlen(want));
+}
+
+/* A task of `coro` with a name, or with its number as 3.12 keeps it. */
+static uint64_t put_task(const char *name, uint32_t low, uint32_t high)
+{
+	uint64_t type = OBJECT + 0x800, value;
+
+	fake_word(mem, OBJECT + layout.task_coro, OBJECT + 0x400);
+	fake_word(mem, OBJECT + 0x400 + layout.coro_qualname, string("Server.handle"));
+	fake_word(mem, type + layout.type_name, cstring(name ? "str" : "int"));
+	value = name ? string(name) : OBJECT + 0xc00;
+	fake_word(mem, value + 8, type);
+	if (!name) {
+		fake_word(mem, value + layout.long_tag, (high ? 2 : 1) << 3);
+		fake_word(mem, value + layout.long_digit, low | (uint64_t)high << 32);
+	}
+	fake_word(mem, OBJECT + layout.task_name, value);
+	return OBJECT;
+}
+
+static void test_task_names(void **state)
+{
+	uint64_t task = put_task("worker", 0, 0), def = OBJECT + 0xe00;
+	struct ap_name n = read_name("_asyncio.TaskStepMethWrapper", task, 0, 0);
+
+	(void)state;
+	assert_int_equal(n.callee, AP_CALLEE_TASK);
+	assert_int_equal(n.task, task);
+	is_text(&n.task_name, "worker");
+	is_text(&n.coro, "Server.handle");
+	assert_int_equal(n.callback.text.width, 0);
+	/* the wake-up is a builtin whose self is the task */
+	fake_word(mem, def, cstring("task_wakeup"));
+	n = read_name("builtin_function_or_method", def, task, 0);
+	assert_int_equal(n.callee, AP_CALLEE_TASK);
+	is_text(&n.task_name, "worker");
+	/* 3.12+: a number of up to two digits of 30 bits */
+	put_task(NULL, 17, 0);
+	n = read_name("TaskStepMethWrapper", task, 0, 0);
+	assert_int_equal(n.task_number, 17);
+	assert_int_equal(n.task_name.text.width, 0);
+	put_task(NULL, 5, 3);
+	n = read_name("TaskWakeupMethWrapper", task, 0, 0);
+	assert_true(n.task_number == (5 | 3ULL << 30));
+	/* freed memory: what can't be read is absent */
+	n = read_name("TaskStepMethWrapper", ~7ULL, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_TASK);
+	assert_int_equal(n.task_name.text.width, 0);
+	assert_int_equal(n.coro.text.width, 0);
+}
+
+static void test_callback_names(void **state)
+{
+	uint64_t def = OBJECT + 0xe00, function = OBJECT + 0x100;
+	struct ap_name n;
+
+	(void)state;
+	put_code();
+	fake_word(mem, function + layout.function_code, CODE);
+	n = read_name("function", 0, 0, CODE);
+	assert_int_equal(n.callee, AP_CALLEE_FUNCTION);
+	is_text(&n.callback, "Server.handle");
+	n = read_name("method", function, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_METHOD);
+	is_text(&n.callback, "Server.handle");
+	n = read_name("functools.partial", function, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_PARTIAL);
+	is_text(&n.callback, "Server.handle");
+	fake_word(mem, def, cstring("sleep"));
+	n = read_name("builtin_function_or_method", def, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_BUILTIN);
+	is_text(&n.callback, "sleep");
+	n = read_name("mymodule.Callable", 0, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_OTHER);
+	is_text(&n.callback, "mymodule.Callable");
+	n = read_name("a type whose name is longer than what is kept of it", 0, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_OTHER);
+	is_text(&n.callback, "a type whose name is longer tha");
+	n = read_name("", 0, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_UNKNOWN);
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	memory__close(mem);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_code, start),
+		cmocka_unit_test_setup(test_hostile_linetable, start),
+		cmocka_unit_test_setup(test_faults, start),
+		cmocka_unit_test_setup(test_text, start),
+		cmocka_unit_test_setup(test_task_names, start),
+		cmocka_unit_test_setup(test_callback_names, start),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, stop);
+}
