@@ -168,13 +168,15 @@ static int match_unix_line(const char *line, uint64_t ino, int family, struct ap
 	return 0;
 }
 
-static int find_socket(const struct process *p, const char *table, uint64_t ino, int family,
-		       struct ap_file *out)
+static int find_socket(const struct process *p, pid_t tid, const char *table, uint64_t ino,
+		       int family, struct ap_file *out)
 {
-	int fd = process_open_file(p, table), found = -1;
-	char line[512];
+	int found = -1, fd;
+	char name[64], line[512];
 	FILE *f;
 
+	snprintf(name, sizeof(name), "task/%d/%s", (int)tid, table);
+	fd = process_open_file(p, name);
 	if (fd < 0)
 		return -1;
 	f = fdopen(fd, "r");
@@ -189,7 +191,7 @@ static int find_socket(const struct process *p, const char *table, uint64_t ino,
 	return found;
 }
 
-static void note_socket(const struct process *p, struct ap_file *out)
+static void note_socket(const struct process *p, pid_t tid, struct ap_file *out)
 {
 	static const struct {
 		const char *table;
@@ -203,7 +205,7 @@ static void note_socket(const struct process *p, struct ap_file *out)
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		if (!find_socket(p, tables[i].table, out->ino, tables[i].family, out)) {
+		if (!find_socket(p, tid, tables[i].table, out->ino, tables[i].family, out)) {
 			if (tables[i].type)
 				out->type = tables[i].type;
 			return;
@@ -211,15 +213,16 @@ static void note_socket(const struct process *p, struct ap_file *out)
 	}
 }
 
-static void note_fd(const struct process *p, int32_t num, struct ap_block *out)
+/* Of the thread: a main thread that has exited has no descriptors any more. */
+static void note_fd(const struct process *p, pid_t tid, int32_t num, struct ap_block *out)
 {
 	struct ap_file *file = &out->file;
-	char name[32], link[4096];
+	char name[64], link[4096];
 	struct statx st;
 	int fd;
 
 	out->fd = num;
-	snprintf(name, sizeof(name), "fd/%d", (int)num);
+	snprintf(name, sizeof(name), "task/%d/fd/%d", (int)tid, (int)num);
 	if (num < 0 || process_read_link(p, name, link, sizeof(link)) < 0)
 		return;
 	fd = process_open_path(p, name);
@@ -233,7 +236,7 @@ static void note_fd(const struct process *p, int32_t num, struct ap_block *out)
 	close(fd);
 	if (S_ISSOCK(file->mode)) {
 		file->magic = SOCKFS_MAGIC;
-		note_socket(p, file);
+		note_socket(p, tid, file);
 	} else if (!strncmp(link, "pipe:[", 6)) {
 		file->magic = PIPEFS_MAGIC;
 	} else if (!strncmp(link, "anon_inode:", 11)) {
@@ -268,18 +271,18 @@ static void note_user_path(struct memory *m, uint64_t addr, struct ap_file *out)
 	}
 }
 
-static void note_file(const struct process *p, struct memory *m, struct ap_block *out)
+static void note_file(const struct process *p, struct memory *m, pid_t tid, struct ap_block *out)
 {
 	int32_t fd;
 
 	switch (shape_of(out->syscall)) {
 	case SHAPE_FD:
-		note_fd(p, (int32_t)out->arg[0], out);
+		note_fd(p, tid, (int32_t)out->arg[0], out);
 		break;
 	case SHAPE_POLLFD:
 		out->fds = out->arg[1] < FDS_MAX ? (uint32_t)out->arg[1] : FDS_MAX;
 		if (out->fds && !memory_read(m, out->arg[0], &fd, sizeof(fd)))
-			note_fd(p, fd, out);
+			note_fd(p, tid, fd, out);
 		break;
 	case SHAPE_NFDS:
 		out->fds = out->arg[0] < FDS_MAX ? (uint32_t)out->arg[0] : FDS_MAX;
@@ -360,6 +363,6 @@ int syscall_read(const struct process *p, struct memory *m, pid_t tid, uint64_t 
 		out->off = AP_OFF_GIL;
 	else
 		out->off = AP_OFF_FUTEX;
-	note_file(p, m, out);
+	note_file(p, m, tid, out);
 	return 1;
 }
