@@ -173,10 +173,16 @@ int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_
 {
 	struct watched *w = find_watched(s, pid);
 
+	struct probes fresh = { 0 };
+	int err;
+
 	if (!w)
 		return 0;
+	/* First the new ones: taking uprobes away takes 0.1 s, and the old ones see nothing any more. */
+	err = attach(s, tid, probes, &fresh, why) ? -1 : 0;
 	probes_detach(&w->probes);
-	return attach(s, tid, probes, &w->probes, why) ? -1 : 0;
+	w->probes = fresh;
+	return err;
 }
 
 void session__stop(struct session *s)
