@@ -57,7 +57,7 @@ SAN     := $(TEST:tests/unit/%.c=$(B)/san/tests/%)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps install uninstall check check-plain check-san check-root test bench soak fuzz demo \
+.PHONY: all deps install uninstall check check-plain check-san check-root test soak fuzz demo \
 	layers format-check clean
 
 all: asyncprof
@@ -142,11 +142,9 @@ check-root: asyncprof
 test:
 	@status=0; $(MAKE) check || status=1; $(MAKE) check-root || status=1; exit $$status
 
-bench: asyncprof
-	tests/bench/run
-
+# Attach and detach, and kill, many more times than check-root does.
 soak: asyncprof
-	tests/e2e/soak
+	SOAK=1 tests/e2e/run --suite harm
 
 fuzz:
 	tests/fuzz/run
