@@ -27,7 +27,8 @@
 /* Runs doctor on `cnt` processes; its output is freed by the caller. */
 static char *run(pid_t *pid, size_t cnt, bool json, enum exit_code *code)
 {
-	struct options options = { .command = COMMAND_DOCTOR, .pid = pid, .pid_cnt = cnt, .json = json };
+	struct options options = {
+		.command = COMMAND_DOCTOR, .pid = pid, .pid_cnt = cnt, .json = json};
 	char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -68,7 +69,8 @@ static void test_kernel_only(void **state)
 	assert_int_equal(json_integer_value(json_object_get(root, "exit")), code);
 	assert_null(json_object_get(root, "target"));
 	assert_int_equal(json_array_size(json_object_get(root, "features")), FEATURE_CNT);
-	json_array_foreach(json_object_get(root, "features"), i, row) {
+	json_array_foreach(json_object_get(root, "features"), i, row)
+	{
 		struct feature_row is = feature_row((enum feature)i);
 		const char *mark = is.works ? "ok " : is.required ? "NO " : "no ";
 		char line[128];
@@ -90,7 +92,7 @@ static void test_kernel_only(void **state)
 static void test_refused(void **state)
 {
 	enum exit_code code;
-	pid_t pid[2] = { getpid(), fork() };
+	pid_t pid[2] = {getpid(), fork()};
 	char *text, *second;
 	json_t *root;
 
@@ -103,15 +105,18 @@ static void test_refused(void **state)
 	second = strchr(text, '\n');
 	assert_non_null(second);
 	root = parse_line(text);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "target"), "pid")),
-			 pid[0]);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(root, "target"), "pid")),
+		pid[0]);
 	assert_int_equal(json_array_size(json_object_get(root, "sites")), 0);
 	assert_string_not_equal(json_string_value(json_object_get(root, "why")), "");
 	json_decref(root);
 	root = parse_line(second);
-	assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "target"), "pid")),
-			 pid[1]);
-	assert_int_equal(json_integer_value(json_object_get(root, "exit")), expect(EXIT_NO_PROCESS));
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(root, "target"), "pid")),
+		pid[1]);
+	assert_int_equal(json_integer_value(json_object_get(root, "exit")),
+			 expect(EXIT_NO_PROCESS));
 	json_decref(root);
 	free(text);
 }
@@ -141,7 +146,8 @@ static pid_t start_python(const char *program)
 
 static void test_python(void **state)
 {
-	static const char program[] = "import asyncio, os, signal; os.write(1, b\"1\"); signal.pause()";
+	static const char program[] =
+		"import asyncio, os, signal; os.write(1, b\"1\"); signal.pause()";
 	enum exit_code code;
 	json_t *root, *site, *target;
 	size_t i;
@@ -163,10 +169,13 @@ static void test_python(void **state)
 	target = json_object_get(root, "target");
 	assert_int_equal(code, expect(EXIT_DONE));
 	assert_string_equal(json_string_value(json_object_get(root, "why")), "");
-	assert_int_equal(strncmp(json_string_value(json_object_get(target, "version")), "3.", 2), 0);
-	assert_string_not_equal(json_string_value(json_object_get(target, "asyncio")), "not loaded");
+	assert_int_equal(strncmp(json_string_value(json_object_get(target, "version")), "3.", 2),
+			 0);
+	assert_string_not_equal(json_string_value(json_object_get(target, "asyncio")),
+				"not loaded");
 	assert_in_range(json_array_size(json_object_get(root, "sites")), 1, 3);
-	json_array_foreach(json_object_get(root, "sites"), i, site) {
+	json_array_foreach(json_object_get(root, "sites"), i, site)
+	{
 		const char *hex = json_string_value(json_object_get(site, "bytes"));
 		off_t offset = (off_t)json_integer_value(json_object_get(site, "offset"));
 		unsigned char bytes[64];
@@ -188,9 +197,9 @@ static void test_python(void **state)
 	json_decref(root);
 	free(text);
 	/* One that is refused decides for all, wherever it stands. */
-	free(run((pid_t[]){ getpid(), pid }, 2, true, &code));
+	free(run((pid_t[]){getpid(), pid}, 2, true, &code));
 	assert_int_equal(code, expect(EXIT_NO_PROCESS));
-	free(run((pid_t[]){ pid, getpid() }, 2, true, &code));
+	free(run((pid_t[]){pid, getpid()}, 2, true, &code));
 	assert_int_equal(code, expect(EXIT_NO_PROCESS));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

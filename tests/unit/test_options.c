@@ -157,22 +157,40 @@ static void test_times(void **state)
 		const char *text;
 		uint64_t ns;
 	} rows[] = {
-		{ "1ns", 1 },
-		{ "250us", 250000 },
-		{ "250\xc2\xb5s", 250000 },
-		{ "100ms", 100000000 },
-		{ "0.1s", 100000000 },
-		{ "1.5s", 1500000000 },
-		{ "2.000000001s", 2000000001 },
-		{ "0.0000000019s", 1 },
-		{ "10min", 600000000000 },
-		{ "1h", 3600000000000 },
-		{ "8760h", 31536000000000000 },
+		{"1ns", 1},
+		{"250us", 250000},
+		{"250\xc2\xb5s", 250000},
+		{"100ms", 100000000},
+		{"0.1s", 100000000},
+		{"1.5s", 1500000000},
+		{"2.000000001s", 2000000001},
+		{"0.0000000019s", 1},
+		{"10min", 600000000000},
+		{"1h", 3600000000000},
+		{"8760h", 31536000000000000},
 	};
 	static const char *const wrong[] = {
-		"", "ms", "100", "-1ms", "+1ms", " 1ms", "1 ms", "1ms ", "1.ms", ".5s", "1e3ms", "0x10ms",
-		"nan", "inf", "1d", "1MS", "8761h", "99999999999999999999ms", "31536000000000001ns",
-		"1.2.3s", "18446744073709551617ns",
+		"",
+		"ms",
+		"100",
+		"-1ms",
+		"+1ms",
+		" 1ms",
+		"1 ms",
+		"1ms ",
+		"1.ms",
+		".5s",
+		"1e3ms",
+		"0x10ms",
+		"nan",
+		"inf",
+		"1d",
+		"1MS",
+		"8761h",
+		"99999999999999999999ms",
+		"31536000000000001ns",
+		"1.2.3s",
+		"18446744073709551617ns",
 	};
 	struct refusal why;
 	uint64_t ns;
@@ -198,52 +216,52 @@ static void test_refusals(void **state)
 		const char *line;
 		enum exit_code code;
 		const char *what;
-		const char *remedy;	/* a part of it */
+		const char *remedy; /* a part of it */
 	} rows[] = {
-		{ "", EXIT_USAGE, "which process?", "-p PID" },
-		{ "1234", EXIT_USAGE, "no such command: '1234'", "-p" },
-		{ "watch 1234", EXIT_USAGE, "don't know what to do with '1234'", "-p" },
-		{ "record -p 1", EXIT_USAGE, "no such command: 'record'", "--help" },
-		{ "doctor watch", EXIT_USAGE, "don't know what to do with 'watch'", "--help" },
-		{ "-p", EXIT_USAGE, "--pid wants a value", "--help" },
-		{ "-p x", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not 'x'",
-		  "pgrep" },
-		{ "-p 0", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not '0'",
-		  "pgrep" },
-		{ "-p -3", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not '-3'",
-		  "pgrep" },
-		{ "-p 1,2", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not '1,2'",
-		  "-p 1 -p 2" },
-		{ "-p 2147483648", EXIT_USAGE,
-		  "--pid wants a whole number from 1 to 2147483647, not '2147483648'", "pgrep" },
-		{ "-p 1 -t 100", EXIT_USAGE, "'100' has no unit", "100ms" },
-		{ "-p 1 -t 0ms", EXIT_USAGE, "--threshold must be 1us or more", "1ms" },
-		{ "-p 1 -t fast", EXIT_USAGE, "'fast' is not a time", "100ms" },
-		{ "-p 1 -d 0", EXIT_USAGE, "--duration must be more than 0", "Ctrl-C" },
-		{ "-p 1 -n 0", EXIT_USAGE,
-		  "--count wants a whole number from 1 to 4294967295, not '0'", "" },
-		{ "-p 1 -n 2.5", EXIT_USAGE,
-		  "--count wants a whole number from 1 to 4294967295, not '2.5'", "" },
-		{ "-p 1 --stack-depth 129", EXIT_USAGE,
-		  "--stack-depth wants a whole number from 1 to 128, not '129'", "" },
-		{ "-p 1 --tier light", EXIT_INTERPRETER, "the light tier is not built yet", "exact" },
-		{ "-p 1 --tier slow", EXIT_USAGE, "no such tier: 'slow'", "auto or exact" },
-		{ "-p 1 --only :", EXIT_USAGE, "--only ':' names no function", "MODULE:FUNCTION" },
-		{ "-p 1 --exclude a:b:c", EXIT_USAGE, "--exclude 'a:b:c' names no function",
-		  "MODULE:FUNCTION" },
-		{ "-p 1 --task=", EXIT_USAGE, "--task is empty", "" },
-		{ "-p 1 -o ", EXIT_USAGE, "--output wants a value", "" },
-		{ "-p 1 --output=", EXIT_USAGE, "--output names no file", "stdout" },
-		{ "-p 1 --json --log", EXIT_USAGE, "--json and --log contradict", "" },
-		{ "-p 1 -q -v", EXIT_USAGE, "--quiet and --verbose contradict", "" },
-		{ "-p 1 --bogus", EXIT_USAGE, "no such option: '--bogus'", "--help" },
-		{ "-p 1 -x", EXIT_USAGE, "no such option: '-x'", "--help" },
-		{ "-p 1 --json=yes", EXIT_USAGE, "no such option: '--json=yes'", "--help" },
-		{ "doctor -t 1ms", EXIT_USAGE, "doctor has no --threshold", "doctor --help" },
-		{ "doctor --log", EXIT_USAGE, "doctor has no --log", "doctor --help" },
-		{ "-- python3 x.py", EXIT_USAGE, "can't start a program: 'python3'", "-p" },
-		{ "-p \x1b[31m", EXIT_USAGE,
-		  "--pid wants a whole number from 1 to 2147483647, not '?[31m'", "" },
+		{"", EXIT_USAGE, "which process?", "-p PID"},
+		{"1234", EXIT_USAGE, "no such command: '1234'", "-p"},
+		{"watch 1234", EXIT_USAGE, "don't know what to do with '1234'", "-p"},
+		{"record -p 1", EXIT_USAGE, "no such command: 'record'", "--help"},
+		{"doctor watch", EXIT_USAGE, "don't know what to do with 'watch'", "--help"},
+		{"-p", EXIT_USAGE, "--pid wants a value", "--help"},
+		{"-p x", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not 'x'",
+		 "pgrep"},
+		{"-p 0", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not '0'",
+		 "pgrep"},
+		{"-p -3", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not '-3'",
+		 "pgrep"},
+		{"-p 1,2", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not '1,2'",
+		 "-p 1 -p 2"},
+		{"-p 2147483648", EXIT_USAGE,
+		 "--pid wants a whole number from 1 to 2147483647, not '2147483648'", "pgrep"},
+		{"-p 1 -t 100", EXIT_USAGE, "'100' has no unit", "100ms"},
+		{"-p 1 -t 0ms", EXIT_USAGE, "--threshold must be 1us or more", "1ms"},
+		{"-p 1 -t fast", EXIT_USAGE, "'fast' is not a time", "100ms"},
+		{"-p 1 -d 0", EXIT_USAGE, "--duration must be more than 0", "Ctrl-C"},
+		{"-p 1 -n 0", EXIT_USAGE,
+		 "--count wants a whole number from 1 to 4294967295, not '0'", ""},
+		{"-p 1 -n 2.5", EXIT_USAGE,
+		 "--count wants a whole number from 1 to 4294967295, not '2.5'", ""},
+		{"-p 1 --stack-depth 129", EXIT_USAGE,
+		 "--stack-depth wants a whole number from 1 to 128, not '129'", ""},
+		{"-p 1 --tier light", EXIT_INTERPRETER, "the light tier is not built yet", "exact"},
+		{"-p 1 --tier slow", EXIT_USAGE, "no such tier: 'slow'", "auto or exact"},
+		{"-p 1 --only :", EXIT_USAGE, "--only ':' names no function", "MODULE:FUNCTION"},
+		{"-p 1 --exclude a:b:c", EXIT_USAGE, "--exclude 'a:b:c' names no function",
+		 "MODULE:FUNCTION"},
+		{"-p 1 --task=", EXIT_USAGE, "--task is empty", ""},
+		{"-p 1 -o ", EXIT_USAGE, "--output wants a value", ""},
+		{"-p 1 --output=", EXIT_USAGE, "--output names no file", "stdout"},
+		{"-p 1 --json --log", EXIT_USAGE, "--json and --log contradict", ""},
+		{"-p 1 -q -v", EXIT_USAGE, "--quiet and --verbose contradict", ""},
+		{"-p 1 --bogus", EXIT_USAGE, "no such option: '--bogus'", "--help"},
+		{"-p 1 -x", EXIT_USAGE, "no such option: '-x'", "--help"},
+		{"-p 1 --json=yes", EXIT_USAGE, "no such option: '--json=yes'", "--help"},
+		{"doctor -t 1ms", EXIT_USAGE, "doctor has no --threshold", "doctor --help"},
+		{"doctor --log", EXIT_USAGE, "doctor has no --log", "doctor --help"},
+		{"-- python3 x.py", EXIT_USAGE, "can't start a program: 'python3'", "-p"},
+		{"-p \x1b[31m", EXIT_USAGE,
+		 "--pid wants a whole number from 1 to 2147483647, not '?[31m'", ""},
 	};
 	struct options options;
 	struct refusal why;
@@ -255,8 +273,8 @@ static void test_refusals(void **state)
 			fail_msg("'%s' is accepted", rows[i].line);
 		if (strcmp(why.what, rows[i].what) || !strstr(why.remedy, rows[i].remedy) ||
 		    why.code != rows[i].code)
-			fail_msg("'%s': \"%s\", \"%s\", code %d", rows[i].line, why.what, why.remedy,
-				 why.code);
+			fail_msg("'%s': \"%s\", \"%s\", code %d", rows[i].line, why.what,
+				 why.remedy, why.code);
 		options__free(&options);
 	}
 }
@@ -265,7 +283,7 @@ static void test_refusals(void **state)
 static void test_hostile_words(void **state)
 {
 	char word[4096];
-	char *argv[] = { "asyncprof", word, NULL };
+	char *argv[] = {"asyncprof", word, NULL};
 	struct options options;
 	struct refusal why;
 	size_t i;
@@ -285,8 +303,8 @@ static void test_hostile_words(void **state)
 /* Every option that --help of a command names is taken by that command. */
 static void test_help_is_true(void **state)
 {
-	static const enum command taught[] = { COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_HELP };
-	static const char *const values[] = { "", "=1", "=1ms", "=auto", "=x" };
+	static const enum command taught[] = {COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_HELP};
+	static const char *const values[] = {"", "=1", "=1ms", "=auto", "=x"};
 	size_t i, k, seen = 0;
 
 	(void)state;
@@ -302,8 +320,8 @@ static void test_help_is_true(void **state)
 
 			for (k = 0; taken && k < sizeof(values) / sizeof(values[0]); k++) {
 				snprintf(line, sizeof(line), "%s -p 1 %.*s%s",
-					 taught[i] == COMMAND_DOCTOR ? "doctor" : "watch", (int)len, at,
-					 values[k]);
+					 taught[i] == COMMAND_DOCTOR ? "doctor" : "watch", (int)len,
+					 at, values[k]);
 				taken = parse(&options, line, &why);
 				options__free(&options);
 			}
@@ -318,9 +336,9 @@ static void test_help_is_true(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_commands),     cmocka_unit_test(test_no_color),
-		cmocka_unit_test(test_times),	     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_commands),      cmocka_unit_test(test_no_color),
+		cmocka_unit_test(test_times),	      cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_hostile_words), cmocka_unit_test(test_help_is_true),
 	};
 

@@ -21,8 +21,8 @@
 #define DEPTH_MAX    8
 
 /*
- * Programs get these from the kernel as they are, without CO-RE: offsets count, sizes don't. 6.9 made
- * cs and ss 16 bits of a 64-bit union (FRED), which we read whole and mask.
+ * Programs get these from the kernel as they are, without CO-RE: offsets count, sizes don't. 6.9
+ * made cs and ss 16 bits of a 64-bit union (FRED), which we read whole and mask.
  */
 static const char *const fixed_structs[] = {
 	"pt_regs",
@@ -33,7 +33,7 @@ static const char *const fixed_structs[] = {
 struct found {
 	__u32 type;
 	__u32 bit_offset;
-	__u32 bit_size;	/* 0: no bit field */
+	__u32 bit_size; /* 0: no bit field */
 };
 
 /* The member `name` of a struct or union, also inside members without a name. */
@@ -52,8 +52,8 @@ static int find_member(const struct btf *btf, __u32 id, const char *name, __u32 
 		__u32 offset = base + btf_member_bit_offset(type, i);
 
 		if (!strcmp(its, name)) {
-			*found = (struct found){ member[i].type, offset,
-						 btf_member_bitfield_size(type, i) };
+			*found = (struct found){member[i].type, offset,
+						btf_member_bitfield_size(type, i)};
 			return 1;
 		}
 		if (!*its && find_member(btf, (__u32)btf__resolve_type(btf, member[i].type), name,
@@ -94,10 +94,12 @@ static const char *differ(const struct btf *ours, __u32 our_id, const struct btf
 		return "another kind of type";
 	if (btf_is_int(a))
 		return a->size != b->size ? "another size" :
-		       /* The kernel's char is unsigned since 6.2 (3bc753c06dd0), clang's is not. */
-		       a->size > 1 && (btf_int_encoding(a) ^ btf_int_encoding(b)) & BTF_INT_SIGNED ?
-					    "another sign" :
-					    NULL;
+					  /* The kernel's char is unsigned since 6.2 (3bc753c06dd0),
+					     clang's is not. */
+			       a->size > 1 &&
+				       (btf_int_encoding(a) ^ btf_int_encoding(b)) & BTF_INT_SIGNED
+			       ? "another sign"
+			       : NULL;
 	if (btf_is_array(a)) {
 		if (btf_array(a)->nelems != btf_array(b)->nelems)
 			return "another number of elements";
@@ -156,8 +158,8 @@ static int check_members(const struct btf *ours, const struct btf_type *type, co
 		inner = btf__type_by_id(ours, (__u32)btf__resolve_type(ours, member[i].type));
 		if (inner && btf_is_composite(inner) && !inner->name_off) {
 			wrong += check_members(ours, inner, deeper, kernel,
-					       (__u32)btf__resolve_type(kernel, found.type), optional,
-					       0);
+					       (__u32)btf__resolve_type(kernel, found.type),
+					       optional, 0);
 			continue;
 		}
 		why = fixed ? NULL : differ(ours, member[i].type, kernel, found.type, 0);
@@ -249,7 +251,8 @@ static void test_against_running_kernel(void **state)
 	assert_int_equal(wrong, 0);
 }
 
-/* A kernel of our own: struct file { int a; unsigned short b; union { long c; }; u8 d:1; char e[16]; } */
+/* A kernel of our own: struct file { int a; unsigned short b; union { long c; }; u8 d:1; char
+ * e[16]; } */
 static struct btf *make(const char *name, int with_b, int long_sz, int element_cnt, int value)
 {
 	struct btf *btf = btf__new_empty();
@@ -294,9 +297,12 @@ static void test_sees_differences(void **state)
 	assert_int_equal(differences(make("file", 1, 8, 16, 1), make("file", 1, 8, 16, 2)), 1);
 	assert_int_equal(differences(make("file", 1, 8, 16, 1), make("inode", 1, 8, 16, 1)), 1);
 	/* A flavour may be absent, whole or in part, but where it is there it must fit. */
-	assert_int_equal(differences(make("file___new", 1, 8, 16, 1), make("inode", 1, 8, 16, 1)), 0);
-	assert_int_equal(differences(make("file___new", 1, 8, 16, 1), make("file", 0, 8, 16, 1)), 0);
-	assert_int_equal(differences(make("file___new", 1, 8, 16, 1), make("file", 1, 4, 16, 1)), 1);
+	assert_int_equal(differences(make("file___new", 1, 8, 16, 1), make("inode", 1, 8, 16, 1)),
+			 0);
+	assert_int_equal(differences(make("file___new", 1, 8, 16, 1), make("file", 0, 8, 16, 1)),
+			 0);
+	assert_int_equal(differences(make("file___new", 1, 8, 16, 1), make("file", 1, 4, 16, 1)),
+			 1);
 }
 
 int main(void)

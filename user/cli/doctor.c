@@ -39,18 +39,20 @@ static json_t *json_features(void)
 	for (i = 0; i < FEATURE_CNT; i++) {
 		struct feature_row row = feature_row((enum feature)i);
 
-		json_array_append_new(
-			list, json_pack("{s:s, s:b, s:b, s:s, s:s, s:s, s:s}", "name", row.name, "ok",
-					row.works, "required", row.required, "what_for", row.what_for,
-					"since", row.since, "why", row.why, "remedy",
-					row.works ? "" : row.remedy));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:b, s:b, s:s, s:s, s:s, s:s}", "name",
+						row.name, "ok", row.works, "required", row.required,
+						"what_for", row.what_for, "since", row.since, "why",
+						row.why, "remedy", row.works ? "" : row.remedy));
 	}
 	return list;
 }
 
 static const char *cost_words(enum site_cost cost)
 {
-	return cost == SITE_EMULATED ? "emulated" : cost == SITE_STEPPED ? "single-stepped" : "none";
+	return cost == SITE_EMULATED  ? "emulated"
+	       : cost == SITE_STEPPED ? "single-stepped"
+				      : "none";
 }
 
 static void add_site(json_t *list, const struct site *site)
@@ -62,12 +64,12 @@ static void add_site(json_t *list, const struct site *site)
 		return;
 	for (i = 0; i < site->byte_cnt && i < SITE_BYTES; i++)
 		snprintf(bytes + 2 * i, 3, "%02x", site->bytes[i]);
-	json_array_append_new(list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:s, s:s}", "name",
-					      site->name, "file", site->file, "offset",
-					      (json_int_t)site->offset, "address",
-					      (json_int_t)site->vaddr, "entry", (json_int_t)site->entry,
-					      "skipped", (int)site->skipped, "bytes", bytes, "insn",
-					      site->insn, "cost", cost_words(site->cost)));
+	json_array_append_new(
+		list, json_pack("{s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:s, s:s}", "name", site->name,
+				"file", site->file, "offset", (json_int_t)site->offset, "address",
+				(json_int_t)site->vaddr, "entry", (json_int_t)site->entry,
+				"skipped", (int)site->skipped, "bytes", bytes, "insn", site->insn,
+				"cost", cost_words(site->cost)));
 }
 
 static const char *asyncio_words(enum asyncio_build build)
@@ -87,12 +89,13 @@ static void add_interpreter(json_t *target, json_t *degraded, json_t *sites,
 {
 	unsigned int i;
 
-	json_object_update_new(
-		target,
-		json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:b}", "version", in->version_text,
-			  "build", in->stripped ? "stripped" : "with symbols", "file", in->file, "build_id",
-			  in->build_id, "stripped", in->stripped, "shared", in->shared, "asyncio",
-			  asyncio_words(in->asyncio), "asyncio_file", in->asyncio_file, "layout", true));
+	json_object_update_new(target, json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:b}",
+						 "version", in->version_text, "build",
+						 in->stripped ? "stripped" : "with symbols", "file",
+						 in->file, "build_id", in->build_id, "stripped",
+						 in->stripped, "shared", in->shared, "asyncio",
+						 asyncio_words(in->asyncio), "asyncio_file",
+						 in->asyncio_file, "layout", true));
 	for (i = 0; i < in->degraded_cnt && i < INTERPRETER_DEGRADED_MAX; i++)
 		json_array_append_new(degraded, json_string(in->degraded[i]));
 	add_site(sites, &in->context_run);
@@ -104,7 +107,7 @@ static void add_interpreter(json_t *target, json_t *degraded, json_t *sites,
 static int examine(json_t *root, pid_t pid, struct refusal *why)
 {
 	json_t *target = json_pack("{s:i}", "pid", (int)pid), *sites = json_array();
-	struct interpreter in = { .fd = { -1, -1 } };
+	struct interpreter in = {.fd = {-1, -1}};
 	struct process *process = NULL;
 	struct memory *memory = NULL;
 	int err;
@@ -136,16 +139,16 @@ out:
 static json_t *examine_all(pid_t pid, enum exit_code *code)
 {
 	const char *lost[FEATURE_CNT];
-	struct refusal why = { .code = EXIT_DONE };
+	struct refusal why = {.code = EXIT_DONE};
 	struct timespec now;
 	size_t i, cnt;
 	json_t *root;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	root = json_pack("{s:s, s:f, s:s, s:s, s:s, s:o, s:[]}", "type", "doctor", "ts",
-			 (double)now.tv_sec + (double)now.tv_nsec / 1e9, "version", ASYNCPROF_VERSION,
-			 "kernel", kernel_release(), "libbpf", features_libbpf_version(), "features",
-			 json_features(), "degraded");
+			 (double)now.tv_sec + (double)now.tv_nsec / 1e9, "version",
+			 ASYNCPROF_VERSION, "kernel", kernel_release(), "libbpf",
+			 features_libbpf_version(), "features", json_features(), "degraded");
 	if (!root) {
 		*code = EXIT_FAILED;
 		return NULL;
@@ -155,15 +158,15 @@ static json_t *examine_all(pid_t pid, enum exit_code *code)
 		json_array_append_new(json_object_get(root, "degraded"), json_string(lost[i]));
 	/* What the kernel lacks comes first, as for watch; the process is examined all the same. */
 	if (pid) {
-		struct refusal target_why = { .code = EXIT_DONE };
+		struct refusal target_why = {.code = EXIT_DONE};
 
 		if (examine(root, pid, &target_why))
 			why = target_why;
 	}
 	if (features_require(&why) == 0 && why.code == EXIT_DONE)
 		why.what[0] = why.remedy[0] = '\0';
-	json_object_update_new(root, json_pack("{s:i, s:s, s:s}", "exit", (int)why.code, "why", why.what,
-					       "remedy", why.remedy));
+	json_object_update_new(root, json_pack("{s:i, s:s, s:s}", "exit", (int)why.code, "why",
+					       why.what, "remedy", why.remedy));
 	*code = why.code;
 	return root;
 }
@@ -186,7 +189,10 @@ static void print_mark(const struct paint *p, bool ok, bool needed)
 {
 	const char *colour = ok ? "\033[32m" : needed ? "\033[31m" : "\033[33m";
 
-	fprintf(p->out, "  %s%-3s%s ", p->colour ? colour : "", ok ? "ok" : needed ? "NO" : "no",
+	fprintf(p->out, "  %s%-3s%s ", p->colour ? colour : "",
+		ok	 ? "ok"
+		: needed ? "NO"
+			 : "no",
 		p->colour ? "\033[0m" : "");
 }
 
@@ -195,7 +201,8 @@ static void print_features(const struct paint *p, const json_t *features)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach((json_t *)features, i, row) {
+	json_array_foreach((json_t *)features, i, row)
+	{
 		bool ok = json_is_true(json_object_get(row, "ok"));
 		bool required = json_is_true(json_object_get(row, "required"));
 
@@ -203,7 +210,8 @@ static void print_features(const struct paint *p, const json_t *features)
 		fprintf(p->out, "%-30s %s\n", text_of(row, "name"), text_of(row, "what_for"));
 		if (ok)
 			continue;
-		fprintf(p->out, "      %s; since Linux %s\n", text_of(row, "why"), text_of(row, "since"));
+		fprintf(p->out, "      %s; since Linux %s\n", text_of(row, "why"),
+			text_of(row, "since"));
 		if (*text_of(row, "remedy"))
 			fprintf(p->out, "      remedy: %s\n", text_of(row, "remedy"));
 	}
@@ -224,7 +232,8 @@ static void print_target(const struct paint *p, const json_t *target, const json
 		return;
 	fprintf(p->out, "  interpreter  CPython %s, %s, %s\n               %s\n",
 		text_of(target, "version"),
-		json_is_true(json_object_get(target, "shared")) ? "shared library" : "one executable",
+		json_is_true(json_object_get(target, "shared")) ? "shared library"
+								: "one executable",
 		text_of(target, "build"), text_of(target, "file"));
 	if (*text_of(target, "build_id"))
 		fprintf(p->out, "  build id     %s\n", text_of(target, "build_id"));
@@ -234,13 +243,14 @@ static void print_target(const struct paint *p, const json_t *target, const json
 	fprintf(p->out, "  layout       found and checked in the process\n");
 	if (json_array_size(sites))
 		fprintf(p->out, "  probes\n");
-	json_array_foreach((json_t *)sites, i, site) {
+	json_array_foreach((json_t *)sites, i, site)
+	{
 		fprintf(p->out, "    %-18s at 0x%llx, +0x%llx in %s\n", text_of(site, "name"),
 			(unsigned long long)json_integer_value(json_object_get(site, "address")),
 			(unsigned long long)json_integer_value(json_object_get(site, "offset")),
 			text_of(site, "file"));
-		fprintf(p->out, "      %s: %s, %s; %d bytes after the entry\n", text_of(site, "bytes"),
-			text_of(site, "insn"), text_of(site, "cost"),
+		fprintf(p->out, "      %s: %s, %s; %d bytes after the entry\n",
+			text_of(site, "bytes"), text_of(site, "insn"), text_of(site, "cost"),
 			(int)json_integer_value(json_object_get(site, "skipped")));
 	}
 }
@@ -280,7 +290,7 @@ static void print_text(const struct paint *p, const json_t *root)
 
 static enum exit_code print_one(FILE *out, const struct options *options, pid_t pid)
 {
-	struct paint paint = { out, !options->no_color && isatty(fileno(out)) };
+	struct paint paint = {out, !options->no_color && isatty(fileno(out))};
 	enum exit_code code;
 	json_t *root = examine_all(pid, &code);
 

@@ -39,42 +39,43 @@ enum {
 	OPTION_VERSION,
 };
 
-/* The leading '-' hands over words that are no options in their order, ':' tells a missing argument. */
+/* The leading '-' hands over words that are no options in their order, ':' tells a missing
+ * argument. */
 static const char short_options[] = "-:p:d:n:t:o:jqvh";
 
 static const struct option long_options[] = {
-	{ "pid", required_argument, NULL, 'p' },
-	{ "duration", required_argument, NULL, 'd' },
-	{ "count", required_argument, NULL, 'n' },
-	{ "threshold", required_argument, NULL, 't' },
-	{ "tier", required_argument, NULL, OPTION_TIER },
-	{ "only", required_argument, NULL, OPTION_ONLY },
-	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
-	{ "cause", required_argument, NULL, OPTION_CAUSE },
-	{ "task", required_argument, NULL, OPTION_TASK },
-	{ "stack-depth", required_argument, NULL, OPTION_STACK_DEPTH },
-	{ "full-filenames", no_argument, NULL, OPTION_FULL_FILENAMES },
-	{ "output", required_argument, NULL, 'o' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "json-schema", no_argument, NULL, OPTION_SCHEMA },
-	{ "log", no_argument, NULL, OPTION_LOG },
-	{ "no-color", no_argument, NULL, OPTION_NO_COLOR },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "verbose", no_argument, NULL, 'v' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
+	{"pid", required_argument, NULL, 'p'},
+	{"duration", required_argument, NULL, 'd'},
+	{"count", required_argument, NULL, 'n'},
+	{"threshold", required_argument, NULL, 't'},
+	{"tier", required_argument, NULL, OPTION_TIER},
+	{"only", required_argument, NULL, OPTION_ONLY},
+	{"exclude", required_argument, NULL, OPTION_EXCLUDE},
+	{"cause", required_argument, NULL, OPTION_CAUSE},
+	{"task", required_argument, NULL, OPTION_TASK},
+	{"stack-depth", required_argument, NULL, OPTION_STACK_DEPTH},
+	{"full-filenames", no_argument, NULL, OPTION_FULL_FILENAMES},
+	{"output", required_argument, NULL, 'o'},
+	{"json", no_argument, NULL, 'j'},
+	{"json-schema", no_argument, NULL, OPTION_SCHEMA},
+	{"log", no_argument, NULL, OPTION_LOG},
+	{"no-color", no_argument, NULL, OPTION_NO_COLOR},
+	{"quiet", no_argument, NULL, 'q'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, OPTION_VERSION},
+	{NULL, 0, NULL, 0},
 };
 
 /* What doctor takes; watch takes everything. */
-static const int doctor_options[] = { 'p', 'j', 'o', 'h', OPTION_NO_COLOR };
+static const int doctor_options[] = {'p', 'j', 'o', 'h', OPTION_NO_COLOR};
 
 static const struct {
 	const char *name;
 	enum command command;
 } commands[] = {
-	{ "watch", COMMAND_WATCH },
-	{ "doctor", COMMAND_DOCTOR },
+	{"watch", COMMAND_WATCH},
+	{"doctor", COMMAND_DOCTOR},
 };
 
 /* What was seen on the way, for checks that need the whole line. */
@@ -143,9 +144,8 @@ static int parse_time(const char *text, bool seconds, uint64_t *ns, struct refus
 		const char *name;
 		uint64_t ns;
 	} units[] = {
-		{ "ns", 1 },	       { "us", 1000 },	       { "\xc2\xb5s", 1000 },
-		{ "ms", 1000000 },     { "s", NS_PER_S },      { "min", 60 * NS_PER_S },
-		{ "h", 3600 * NS_PER_S },
+		{"ns", 1},	 {"us", 1000},		 {"\xc2\xb5s", 1000},	 {"ms", 1000000},
+		{"s", NS_PER_S}, {"min", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
 	};
 	static const char remedy[] = "write a number and its unit: 250us, 100ms, 1.5s";
 	struct shown shown = show(text);
@@ -190,8 +190,9 @@ static int parse_count(const char *option, const char *text, uint64_t max, uint6
 			break;
 	}
 	if (at == text || *at || !*value)
-		return refuse(why, EXIT_USAGE, "", "%s wants a whole number from 1 to %llu, not '%s'",
-			      option, (unsigned long long)max, show(text).text);
+		return refuse(why, EXIT_USAGE, "",
+			      "%s wants a whole number from 1 to %llu, not '%s'", option,
+			      (unsigned long long)max, show(text).text);
 	return 0;
 }
 
@@ -267,7 +268,8 @@ static int parse_word(struct parse *parse, const char *word)
 
 	if (parse->has_command)
 		return refuse(parse->why, EXIT_USAGE,
-			      *word >= '0' && *word <= '9' ? "a process is given with -p" : SEE_HELP,
+			      *word >= '0' && *word <= '9' ? "a process is given with -p"
+							   : SEE_HELP,
 			      "don't know what to do with '%s'", shown.text);
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(word, commands[i].name))
@@ -394,7 +396,7 @@ static int check_whole(struct parse *parse)
 
 int options__parse(struct options *options, int argc, char **argv, struct refusal *why)
 {
-	struct parse parse = { .options = options, .why = why };
+	struct parse parse = {.options = options, .why = why};
 	const char *no_color = getenv("NO_COLOR");
 	int letter;
 
@@ -445,5 +447,5 @@ void options__free(struct options *options)
 	free(options->exclude.item);
 	free(options->cause.item);
 	free(options->task.item);
-	*options = (struct options){ 0 };
+	*options = (struct options){0};
 }

@@ -19,10 +19,9 @@
 enum command {
 	COMMAND_WATCH,
 	COMMAND_DOCTOR,
-	COMMAND_HELP,		/* -h, --help: print options_help() of `help_for` */
-	COMMAND_VERSION,	/* --version */
-	COMMAND_SCHEMA,		/* --json-schema */
-	COMMAND_CNT
+	COMMAND_HELP,	 /* -h, --help: print options_help() of `help_for` */
+	COMMAND_VERSION, /* --version */
+	COMMAND_SCHEMA,	 /* --json-schema */
 };
 
 /* --tier. Light is refused while parsing: it is not built yet. */
@@ -36,24 +35,24 @@ struct string_list {
 
 struct options {
 	enum command command;
-	enum command help_for;		/* COMMAND_HELP: which command's; COMMAND_HELP itself: all */
-	pid_t *pid;			/* each once, in the order given */
-	size_t pid_cnt;			/* at least 1 for COMMAND_WATCH; 0 or more for COMMAND_DOCTOR */
-	uint64_t duration_ns;		/* 0: until Ctrl-C */
-	uint64_t stall_cnt_max;		/* -n: stop after that many stalls; 0: no limit */
-	uint64_t threshold_ns;		/* 100 ms unless given */
+	enum command help_for;	/* COMMAND_HELP: which command's; COMMAND_HELP itself: all */
+	pid_t *pid;		/* each once, in the order given */
+	size_t pid_cnt;		/* at least 1 for COMMAND_WATCH; 0 or more for COMMAND_DOCTOR */
+	uint64_t duration_ns;	/* 0: until Ctrl-C */
+	uint64_t stall_cnt_max; /* -n: stop after that many stalls; 0: no limit */
+	uint64_t threshold_ns;	/* 100 ms unless given */
 	enum tier tier;
-	struct string_list only;	/* MODULE:FUNCTION, FUNCTION or MODULE: */
+	struct string_list only; /* MODULE:FUNCTION, FUNCTION or MODULE: */
 	struct string_list exclude;
-	struct string_list cause;	/* names of causes; the model knows which exist */
-	struct string_list task;	/* task names */
-	unsigned int stack_depth;	/* frames printed per stall in text; 0: the useful ones */
+	struct string_list cause; /* names of causes; the model knows which exist */
+	struct string_list task;  /* task names */
+	unsigned int stack_depth; /* frames printed per stall in text; 0: the useful ones */
 	bool full_filenames;
-	const char *output;		/* NULL: stdout */
+	const char *output; /* NULL: stdout */
 	bool json;
-	bool log;			/* lines as asyncio's debug log writes them */
-	bool no_color;			/* --no-color, or NO_COLOR set and not empty */
-	int verbosity;			/* -1: -q, 0, 1 and more: -v */
+	bool log;      /* lines as asyncio's debug log writes them */
+	bool no_color; /* --no-color, or NO_COLOR set and not empty */
+	int verbosity; /* -1: -q, 0, 1 and more: -v */
 };
 
 /*

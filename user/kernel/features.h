@@ -16,18 +16,18 @@
 #include "refusal.h"
 
 enum feature {
-	FEATURE_BPF,			/* we may load BPF programs at all */
-	FEATURE_HOST_PIDS,		/* we run in the host's pid namespace */
-	FEATURE_BTF,			/* /sys/kernel/btf/vmlinux */
-	FEATURE_RING_BUFFER,		/* BPF_MAP_TYPE_RINGBUF */
-	FEATURE_RAW_TRACEPOINT,		/* sched_switch, sched_process_exit, sched_process_exec */
-	FEATURE_TASK_PT_REGS,		/* bpf_task_pt_regs: syscall and arguments at a switch */
-	FEATURE_SCHED_INFO,		/* task_struct.sched_info.run_delay: the run queue's account */
-	FEATURE_CPU_CLOCK,		/* a program on a perf cpu-clock event */
-	FEATURE_UPROBE,			/* a uprobe through perf_event_open and a perf link */
-	FEATURE_TRACEFS,		/* tracefs, mounted or mountable out of sight */
-	FEATURE_SYSCALL_TRACEPOINT,	/* syscalls:sys_enter_*, sys_exit_* */
-	FEATURE_THROTTLED,		/* cgroup throttling told from the run queue */
+	FEATURE_BPF,		    /* we may load BPF programs at all */
+	FEATURE_HOST_PIDS,	    /* we run in the host's pid namespace */
+	FEATURE_BTF,		    /* /sys/kernel/btf/vmlinux */
+	FEATURE_RING_BUFFER,	    /* BPF_MAP_TYPE_RINGBUF */
+	FEATURE_RAW_TRACEPOINT,	    /* sched_switch, sched_process_exit, sched_process_exec */
+	FEATURE_TASK_PT_REGS,	    /* bpf_task_pt_regs: syscall and arguments at a switch */
+	FEATURE_SCHED_INFO,	    /* task_struct.sched_info.run_delay: the run queue's account */
+	FEATURE_CPU_CLOCK,	    /* a program on a perf cpu-clock event */
+	FEATURE_UPROBE,		    /* a uprobe through perf_event_open and a perf link */
+	FEATURE_TRACEFS,	    /* tracefs, mounted or mountable out of sight */
+	FEATURE_SYSCALL_TRACEPOINT, /* syscalls:sys_enter_*, sys_exit_* */
+	FEATURE_THROTTLED,	    /* cgroup throttling told from the run queue */
 	/* Other ways to the same ends, shown by doctor and not used. */
 	FEATURE_UPROBE_MULTI,
 	FEATURE_KPROBE,
@@ -38,13 +38,13 @@ enum feature {
 /* A row as doctor prints it. All strings are constants of the program, or live as long as it. */
 struct feature_row {
 	const char *name;
-	const char *what_for;	/* what needs it */
-	const char *since;	/* "5.8 (457f44363a88)": kernel and commit that brought it */
-	const char *remedy;	/* what to do about it */
-	const char *degraded;	/* what is lost without it; NULL: required, or nothing is */
+	const char *what_for; /* what needs it */
+	const char *since;    /* "5.8 (457f44363a88)": kernel and commit that brought it */
+	const char *remedy;   /* what to do about it */
+	const char *degraded; /* what is lost without it; NULL: required, or nothing is */
 	bool required;
 	bool works;
-	const char *why;	/* why it does not work: the system call and its error; "" when it works */
+	const char *why; /* why it does not work: the system call and its error; "" when it works */
 };
 
 /* Does it work? Tries it the first time. */
@@ -53,10 +53,12 @@ bool feature(enum feature feature);
 /* The row of a feature, tried. */
 struct feature_row feature_row(enum feature feature);
 
-/* 0 when all required features work; else -1 with `why`: EXIT_PERMISSION or EXIT_KERNEL. The first that fails is named. */
+/* 0 when all required features work; else -1 with `why`: EXIT_PERMISSION or EXIT_KERNEL. The first
+ * that fails is named. */
 int features_require(struct refusal *why);
 
-/* Up to `max` constant sentences for what is lost on this kernel; returns how many there are in all. */
+/* Up to `max` constant sentences for what is lost on this kernel; returns how many there are in
+ * all. */
 size_t features_degraded(const char **list, size_t max);
 
 /*

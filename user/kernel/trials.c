@@ -46,9 +46,10 @@ const char *trial_doing(void)
 	return trying;
 }
 
-#define INSN(code_, dst, src, immediate) \
-	((struct bpf_insn){ .code = (code_), .dst_reg = (dst), .src_reg = (src), .imm = (immediate) })
-#define INSN_RETURN(value) INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, value), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0)
+#define INSN(code_, dst, src, immediate)                                                           \
+	((struct bpf_insn){.code = (code_), .dst_reg = (dst), .src_reg = (src), .imm = (immediate)})
+#define INSN_RETURN(value)                                                                         \
+	INSN(BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, value), INSN(BPF_JMP | BPF_EXIT, 0, 0, 0)
 #define INSN_CALL(helper) INSN(BPF_JMP | BPF_CALL, 0, 0, helper)
 
 static int load(enum bpf_prog_type type, const struct bpf_insn *insns, size_t cnt,
@@ -64,7 +65,7 @@ static int load(enum bpf_prog_type type, const struct bpf_insn *insns, size_t cn
 /* The smallest program. It returns 1: perf events count what a program lets through. */
 static int load_smallest(enum bpf_prog_type type)
 {
-	const struct bpf_insn insns[] = { INSN_RETURN(1) };
+	const struct bpf_insn insns[] = {INSN_RETURN(1)};
 
 	return load(type, insns, 2, NULL);
 }
@@ -201,9 +202,9 @@ int trial_sched_info(void)
 
 int trial_throttled(void)
 {
-	return has_field("task_struct", "throttled") && has_field("cfs_rq", "throttle_count") ?
-		       -ENOENT :
-		       0;
+	return has_field("task_struct", "throttled") && has_field("cfs_rq", "throttle_count")
+		       ? -ENOENT
+		       : 0;
 }
 
 int trial_ring_buffer(void)
@@ -296,13 +297,13 @@ static uint64_t hit_me_offset(void)
 
 int trial_uprobe(void)
 {
-	struct perf_event_attr attr = { .disabled = 1 };
+	struct perf_event_attr attr = {.disabled = 1};
 	int type = event_source("/sys/bus/event_source/devices/uprobe/type"), event, err;
 
 	if (type < 0)
 		return type;
 	attr.type = (__u32)type;
-	attr.uprobe_path = (uint64_t)(uintptr_t)"/proc/self/exe";
+	attr.uprobe_path = (uint64_t)(uintptr_t) "/proc/self/exe";
 	attr.probe_offset = hit_me_offset();
 	if (!attr.probe_offset)
 		return -ENOENT;
@@ -322,7 +323,7 @@ int trial_uprobe(void)
 int trial_uprobe_multi(void)
 {
 	static const char path[] = "/proc/self/exe";
-	const struct bpf_insn insns[] = { INSN_RETURN(0) };
+	const struct bpf_insn insns[] = {INSN_RETURN(0)};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
 		    .expected_attach_type = (enum bpf_attach_type)TRACE_UPROBE_MULTI);
 	uint64_t offset = hit_me_offset();
@@ -364,7 +365,7 @@ static bool is_tracefs(const char *path)
 
 int features_open_tracefs(void)
 {
-	static const char *const mounted[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	static const char *const mounted[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
 	int context, fd = -1, err;
 	size_t i;
 
@@ -400,7 +401,7 @@ int trial_tracefs(void)
 
 int trial_syscall_tracepoint(void)
 {
-	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT, .disabled = 1 };
+	struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT, .disabled = 1};
 	char text[32] = "";
 	int tracefs = features_open_tracefs(), file, event, err;
 	unsigned long long id = 0;
@@ -424,7 +425,8 @@ int trial_syscall_tracepoint(void)
 	event = open_event(&attr, 0, -1);
 	if (event < 0)
 		return event;
-	/* No hit: while another tool's program on the same tracepoint returns 0, nothing is counted. */
+	/* No hit: while another tool's program on the same tracepoint returns 0, nothing is
+	 * counted. */
 	err = link_and_hit(BPF_PROG_TYPE_TRACEPOINT, event, NULL);
 	close(event);
 	return err;
@@ -432,13 +434,13 @@ int trial_syscall_tracepoint(void)
 
 int trial_kprobe(void)
 {
-	struct perf_event_attr attr = { .disabled = 1 };
+	struct perf_event_attr attr = {.disabled = 1};
 	int type = event_source("/sys/bus/event_source/devices/kprobe/type"), event, err;
 
 	if (type < 0)
 		return type;
 	attr.type = (__u32)type;
-	attr.kprobe_func = (uint64_t)(uintptr_t)"do_exit";
+	attr.kprobe_func = (uint64_t)(uintptr_t) "do_exit";
 	trying = "perf_event_open(kprobe)";
 	event = open_event(&attr, -1, 0);
 	if (event < 0)
@@ -451,7 +453,7 @@ int trial_kprobe(void)
 /* bpf_fentry_test1 is there for such tests, and never called otherwise (net/bpf/test_run.c). */
 int trial_fentry(void)
 {
-	const struct bpf_insn insns[] = { INSN_RETURN(0) };
+	const struct bpf_insn insns[] = {INSN_RETURN(0)};
 	const struct btf *btf = kernel_btf();
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = BPF_TRACE_FENTRY);
 	int id, program, link, err = 0;
