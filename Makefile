@@ -30,10 +30,11 @@ LIBS     := libbpf jansson capstone
 WARN     := -Wall -Wextra -Werror
 INCLUDES := -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
+CET      := $(if $(filter x86,$(ARCH)),-fcf-protection)
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection \
-	    $(if $(filter x86,$(ARCH)),-fcf-protection)
+	    $(CET)
 LDHARDEN := -pie -Wl,-z,relro,-z,now
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer $(CET)
 
 # Expanded when a recipe needs them, so that `make deps` works before pkg-config is there.
 PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS))

@@ -22,6 +22,7 @@ enum command {
 	COMMAND_HELP,	 /* -h, --help: print options_help() of `help_for` */
 	COMMAND_VERSION, /* --version */
 	COMMAND_SCHEMA,	 /* --json-schema */
+	COMMAND_CNT
 };
 
 /* --tier. Light is refused while parsing: it is not built yet. */
