@@ -133,6 +133,14 @@ static void read_type_name(struct memory *m, const struct ap_layout *l, uint64_t
 		read_cstring(m, at, name, size);
 }
 
+int code_is_type(struct memory *m, const struct ap_layout *l, uint64_t type, const char *name)
+{
+	char have[TYPE_NAME_SZ];
+
+	read_type_name(m, l, type, have, sizeof(have));
+	return !strcmp(have, name);
+}
+
 static void name_of_cstring(struct memory *m, uint64_t addr, struct ap_text_name *out)
 {
 	char text[AP_NAME_SZ];
@@ -200,6 +208,19 @@ static void name_of_builtin(struct memory *m, const struct ap_open *open, struct
 	out->task = open->word3;
 }
 
+/* `__step` of Lib/asyncio/tasks.py, or `__wakeup` that calls it. */
+static int is_step(struct memory *m, const struct ap_layout *l, uint64_t code)
+{
+	struct ap_text_name name = {0};
+	uint64_t at;
+
+	if (read_word(m, code + l->code_name, &at) ||
+	    code_read_text(m, l, at, &name.text, name.data, sizeof(name.data)))
+		return 0;
+	return (name.text.kept == 6 && !memcmp(name.data, "__step", 6)) ||
+	       (name.text.kept == 8 && !memcmp(name.data, "__wakeup", 8));
+}
+
 void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap_open *open,
 		    struct ap_name *out)
 {
@@ -233,6 +254,12 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 		name_of_task(m, l, out);
 	if (function && read_word(m, function + l->function_code, &code))
 		code = 0;
-	if (code)
-		name_of_code(m, l, code, &out->callback);
+	if (!code)
+		return;
+	name_of_code(m, l, code, &out->callback);
+	/* A Task in Python has its step as a bound method. */
+	if (out->callee == AP_CALLEE_METHOD && is_step(m, l, code)) {
+		out->callee = AP_CALLEE_TASK;
+		out->task = open->word3;
+	}
 }

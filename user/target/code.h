@@ -27,6 +27,9 @@ int code_read(struct memory *m, const struct ap_layout *l, uint64_t code_type, u
 int code_read_text(struct memory *m, const struct ap_layout *l, uint64_t addr, struct ap_text *text,
 		   uint8_t *data, size_t size);
 
+/* 1 when the type object at `type` has this tp_name (of at most 31 characters). */
+int code_is_type(struct memory *m, const struct ap_layout *l, uint64_t type, const char *name);
+
 /*
  * Fills callee, task, names and the rest of a zeroed `out` but its head, from
  * the words of the callback that `open` keeps. What can't be read stays absent.

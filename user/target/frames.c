@@ -108,8 +108,15 @@ static inline int ap_is_run(void *ctx, __u64 code)
 	return class == FRAMES_RUN || class == FRAMES_NAMED_RUN;
 }
 
-/* Local 0 of a frame: `self` of both `_run` and `_run_once`. */
-static uint64_t local_0(struct frames *f, uint64_t frame)
+uint64_t frames_code(struct frames *f, uint64_t frame)
+{
+	__u64 code = 0, previous;
+
+	reading = f->memory;
+	return ap_read_caller(f->layout, frame, &code, &previous) ? 0 : code;
+}
+
+uint64_t frames_self(struct frames *f, uint64_t frame)
 {
 	uint64_t value = 0;
 
@@ -149,7 +156,7 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 				*out = run;
 				out->once = at;
 				out->forever = link.previous;
-				out->loop = local_0(f, at);
+				out->loop = frames_self(f, at);
 				found = 1;
 			} else if (!found && class == FRAMES_OTHER) {
 				memset(&run, 0, sizeof(run));
@@ -162,7 +169,7 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 				run.run = at;
 				run.run_prev = link.previous;
 				run.run_code = link.code;
-				run.handle = local_0(f, at);
+				run.handle = frames_self(f, at);
 			}
 		}
 		at = link.previous;

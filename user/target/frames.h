@@ -47,6 +47,10 @@ int frames_threads(struct frames *f, uint64_t interpreter, uint64_t *tstate, siz
 /* The frame that a thread runs, 0: none. */
 uint64_t frames_current(struct frames *f, uint64_t tstate);
 
+/* Code of a frame, and local 0 of it (`self` of a method); 0: unreadable. */
+uint64_t frames_code(struct frames *f, uint64_t frame);
+uint64_t frames_self(struct frames *f, uint64_t frame);
+
 enum frames_class frames_class(struct frames *f, uint64_t code);
 
 /*

@@ -583,4 +583,5 @@ void interpreter_target(const struct interpreter *in, uint64_t threshold_ns, str
 	out->long_ns = threshold_ns / 4 < LONG_MAX_NS ? threshold_ns / 4 : LONG_MAX_NS;
 	out->collecting = in->collecting;
 	out->has_loop_probe = in->set_running_loop.cost != SITE_NONE;
+	out->has_task_probe = in->task_dealloc.cost != SITE_NONE;
 }

@@ -19,8 +19,9 @@
 #include "target/frames.h"
 #include "target/syscall.h"
 
-#define TRIES	  3 /* walks of a running thread: one in a hundred is torn */
-#define FIRST_SEQ 1
+#define TRIES	    3 /* walks of a running thread: one in a hundred is torn */
+#define FIRST_SEQ   1
+#define OBJECT_TYPE 8 /* PyObject.ob_type, builds with a GIL */
 
 /* One thread that runs a loop. */
 struct seen {
@@ -101,16 +102,23 @@ static pid_t thread_tid(struct snapshot *s, const struct tids *tids, uint64_t ts
 	return outer_tid(tids, native);
 }
 
+/* The callback of a handle, 0: none that could be one. */
+static uint64_t handle_callback(struct memory *m, const struct ap_layout *l, uint64_t handle)
+{
+	uint64_t at = 0;
+
+	if (!handle || memory_read(m, handle + l->handle_callback, &at, sizeof(at)) || at < 4096 ||
+	    at >= 1ULL << 47 || (at & 7))
+		return 0;
+	return at;
+}
+
 /* 56 bytes at the callback, the words that the kernel program keeps of it. */
 static void read_callback(struct snapshot *s, uint64_t handle, struct ap_open *open)
 {
-	uint64_t at = 0, word[7];
+	uint64_t at = handle_callback(s->memory, &s->interpreter->layout, handle), word[7];
 
-	if (!handle || memory_read(s->memory, handle + s->interpreter->layout.handle_callback, &at,
-				   sizeof(at)))
-		return;
-	if (at < 4096 || at >= 1ULL << 47 || (at & 7) ||
-	    memory_read(s->memory, at, word, sizeof(word)))
+	if (!at || memory_read(s->memory, at, word, sizeof(word)))
 		return;
 	open->callback = at;
 	open->type = word[1];
@@ -191,7 +199,6 @@ static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid, uin
 	seen->thread.threshold_ns = target.threshold_ns;
 	seen->thread.long_ns = target.long_ns;
 	seen->thread.collecting = target.collecting;
-	seen->thread.has_loop_probe = target.has_loop_probe;
 	seen->thread.tstate = tstate;
 	read_comm(s->process, tid, seen->thread.comm);
 	return seen;
@@ -412,6 +419,27 @@ void snapshot_records(const struct snapshot *s, size_t i, snapshot_emit emit, vo
 		   AP_SEEN_UNDER, &seen->thread.sample.stack, emit, ctx);
 }
 
+/*
+ * The next callback's `_run` may lie in the same memory with the same caller
+ * (from 3.11 it always does): the handle that runs tells. A handle that was
+ * cancelled meanwhile has None for a callback (Lib/asyncio/events.py, cancel()).
+ */
+static int is_another(struct memory *m, const struct interpreter *in, const struct ap_open *open)
+{
+	struct frames f = {.memory = m, .layout = &in->layout};
+	uint64_t handle, at, type = 0;
+
+	if (!open->callback || open->callee == AP_CALLEE_SIGNAL ||
+	    frames_class(&f, frames_code(&f, open->run)) != FRAMES_RUN)
+		return 0;
+	handle = frames_self(&f, open->run);
+	at = handle_callback(m, &in->layout, handle);
+	if (!at || at == open->callback)
+		return 0;
+	return memory_read(m, at + OBJECT_TYPE, &type, sizeof(type)) ||
+	       !code_is_type(m, &in->layout, type, "NoneType");
+}
+
 int snapshot_look(const struct process *p, struct memory *m, const struct interpreter *in,
 		  pid_t tid, const struct ap_thread *t, const struct ap_open *open,
 		  snapshot_emit emit, void *ctx)
@@ -436,6 +464,8 @@ int snapshot_look(const struct process *p, struct memory *m, const struct interp
 
 		seen = frames_look(&f, frames_current(&f, t->tstate), open, stack);
 	}
+	if (seen == AP_SEEN_UNDER && is_another(m, in, open))
+		seen = AP_SEEN_OVER;
 	if (emit)
 		emit_stack(p, m, in, tid, t, open->seq, seen, stack, emit, ctx);
 out:
