@@ -78,7 +78,6 @@ static const char doctor_help[] =
 	"\n"
 	"  -p, --pid PID            may be given several times\n"
 	"  -j, --json               one JSON object\n"
-	"  -o, --output FILE        instead of stdout\n"
 	"      --no-color           also with NO_COLOR in the environment\n";
 
 const char *options_help(enum command command)

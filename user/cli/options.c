@@ -68,7 +68,7 @@ static const struct option long_options[] = {
 };
 
 /* What doctor takes; watch takes everything. */
-static const int doctor_options[] = {'p', 'j', 'o', 'h', OPTION_NO_COLOR};
+static const int doctor_options[] = {'p', 'j', 'h', OPTION_NO_COLOR};
 
 static const struct {
 	const char *name;
