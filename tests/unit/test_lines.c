@@ -167,6 +167,10 @@ static void test_hostile(void **state)
 	assert_int_equal(lines_find(&lines, 0), 0);
 	table[0] = 0xd9; /* one line more than INT_MAX */
 	assert_int_equal(lines_find(&lines, 0), 0);
+	table[0] = 0x00;	/* no first byte of an entry */
+	lines.firstlineno = 1;
+	assert_int_equal(lines_find(&lines, 0), 0);
+	lines.firstlineno = INT32_MAX;
 	lines.version = 0x0309;
 	memset(table, 0x01, sizeof(table));
 	assert_int_equal(lines_find(&lines, 4000), 0);

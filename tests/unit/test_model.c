@@ -1,85 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /* Records in, stalls out: names, lines, verdicts, lives of threads. */
-#include <stdio.h>
-
 #include "cmocka_all.h"
-#include "model/model.h"
-#include "records.h"
-
-#define SYS_CLOCK_NANOSLEEP 230
-#define SYS_RECVFROM	    45
-#define SYS_GETPPID	    110
-#define SYS_FUTEX	    202
-
-/* What the last stall looked like; its strings do not outlive the call. */
-struct seen {
-	int cnt;
-	struct stall stall;
-	char task[64], coro[64], callback[64], file[256], syscall[32], fd[300], reason[64];
-	char holder[64], leaf[64], root[64], advice[64];
-};
-
-static struct seen seen;
-
-static void keep(char *to, size_t to_sz, const char *from)
-{
-	snprintf(to, to_sz, "%s", from ? from : "-");
-}
-
-static void on_stall(void *ctx, const struct stall *stall)
-{
-	struct seen *to = ctx;
-	size_t last = stall->frame_cnt - 1;
-
-	to->cnt++;
-	to->stall = *stall;
-	keep(to->task, sizeof(to->task), stall->task);
-	keep(to->coro, sizeof(to->coro), stall->coro);
-	keep(to->callback, sizeof(to->callback), stall->callback);
-	keep(to->file, sizeof(to->file), stall->file);
-	keep(to->syscall, sizeof(to->syscall), stall->syscall);
-	keep(to->fd, sizeof(to->fd), stall->fd.peer ? stall->fd.peer : stall->fd.path);
-	keep(to->reason, sizeof(to->reason), stall->stack_reason);
-	keep(to->holder, sizeof(to->holder), stall->holder.func);
-	keep(to->leaf, sizeof(to->leaf), stall->frame_cnt ? stall->frames[0].func : NULL);
-	keep(to->root, sizeof(to->root), stall->frame_cnt ? stall->frames[last].func : NULL);
-	keep(to->advice, sizeof(to->advice), stall->advice ? stall->advice->key : NULL);
-}
-
-static int thread_name(void *ctx, uint32_t pid, uint32_t tid, char *buf, size_t buf_sz)
-{
-	(void)ctx;
-	assert_int_equal(pid, PID);
-	return snprintf(buf, buf_sz, "worker-%u", tid);
-}
-
-static struct model *new_model(void)
-{
-	struct model_options options = {
-		.unix_offset_ns = 1700000000000000000LL,
-		.on_stall = on_stall,
-		.ctx = &seen,
-		.thread_name = thread_name,
-	};
-
-	memset(&seen, 0, sizeof(seen));
-	return model__new(&options);
-}
-
-static void feed(struct model *model, const union any_record *record)
-{
-	assert_int_equal(model__feed(model, record, record->head.size), 0);
-}
-
-static void feed_codes(struct model *model)
-{
-	union any_record record;
-
-	make_code(&record, CODE_SLEEPER, "sleeper", "/srv/shop/app.py", 10);
-	feed(model, &record);
-	make_code(&record, CODE_HANDLER, "Server.handle", "/srv/shop/app.py", 40);
-	feed(model, &record);
-}
+#include "seen.h"
 
 /* A coroutine in time.sleep: task, coroutine, line, cause, times, budget. */
 static void test_sleep(void **state)
@@ -196,6 +118,24 @@ static void test_cpu_in_syscall(void **state)
 	model__free(model);
 }
 
+static void test_cpu_seldom_in_syscall(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		make_sample(&record, 1, 1010 * MS);
+		record.sample.mode = i < 5 ? AP_MODE_SYSCALL : AP_MODE_USER;
+		record.sample.syscall = i < 5 ? SYS_GETPPID : -1;
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	assert_string_equal(seen.syscall, "-");
+	model__free(model);
+}
+
 /* Samples that saw it over, or another greenlet, are no evidence of its line. */
 static void test_samples_of_others(void **state)
 {
@@ -299,83 +239,6 @@ static void test_path_without_fd(void **state)
 	model__free(model);
 }
 
-/* Told while it goes on, then closed: one id, one stall in the sums. */
-static void test_ongoing(void **state)
-{
-	struct model *model = new_model();
-	struct run_summary summary = {};
-	union any_record record;
-	char id[64];
-
-	(void)state;
-	feed_codes(model);
-	make_name(&record, 3, "Task-1", "main");
-	feed(model, &record);
-	make_block(&record, 3, AP_OFF_SYSCALL, SYS_RECVFROM, 1001 * MS, 0);
-	block_frame(&record, CODE_SLEEPER, 0);
-	feed(model, &record);
-	for (int i = 0; i < 2; i++) {
-		make_slow(&record, 3, 500);
-		record.slow.flags = AP_F_ONGOING;
-		slow_place(&record, SYS_RECVFROM, 5, 0140777, 499);
-		feed(model, &record);
-		assert_true(seen.stall.ongoing);
-		assert_int_equal(seen.stall.cause, CAUSE_SOCKET);
-		assert_string_equal(seen.leaf, "sleeper");
-		assert_string_equal(seen.task, "Task-1");
-	}
-	strcpy(id, seen.stall.id);
-	assert_int_equal(model__summarise(model, &summary), 0);
-	assert_int_equal(summary.loops[0]->ongoing_cnt, 1);
-	assert_int_equal(summary.stalls, 0);
-
-	make_slow(&record, 3, 900);
-	slow_place(&record, SYS_RECVFROM, 5, 0140777, 899);
-	feed(model, &record);
-	assert_false(seen.stall.ongoing);
-	assert_string_equal(seen.stall.id, id);
-	assert_string_equal(seen.task, "Task-1");
-	assert_int_equal(model__summarise(model, &summary), 0);
-	assert_int_equal(summary.loops[0]->ongoing_cnt, 0);
-	assert_int_equal(summary.stalls, 1);
-	assert_int_equal(summary.loops[0]->stall_ns, 900 * MS);
-	assert_int_equal(summary.loops[0]->places[0].cnt, 1);
-	model__free(model);
-}
-
-static void test_at_attach(void **state)
-{
-	struct model *model = new_model();
-	union any_record record;
-
-	(void)state;
-	make_slow(&record, 3, 500);
-	record.slow.flags = AP_F_AT_ATTACH;
-	slow_place(&record, SYS_RECVFROM, 5, 0140777, 499);
-	feed(model, &record);
-	assert_true(seen.stall.at_attach);
-	assert_int_equal(seen.stall.duration_ns, -1);
-	assert_int_equal(seen.stall.duration_lo_ns, 500 * MS);
-	assert_false(seen.stall.budget_known);
-	assert_int_equal(seen.stall.cause, CAUSE_SOCKET);
-	model__free(model);
-}
-
-static void test_suspended(void **state)
-{
-	struct model *model = new_model();
-	union any_record record;
-
-	(void)state;
-	make_slow(&record, 3, 300);
-	record.slow.suspended_ns = 180 * MS;
-	feed(model, &record);
-	assert_int_equal(seen.stall.duration_ns, 120 * MS);
-	assert_int_equal(seen.stall.suspended_ns, 180 * MS);
-	assert_int_equal(budget_sum_ns(&seen.stall.budget), 120 * MS);
-	model__free(model);
-}
-
 static void test_names(void **state)
 {
 	struct model *model = new_model();
@@ -403,6 +266,27 @@ static void test_names(void **state)
 	make_slow(&record, 5, 150);
 	feed(model, &record);
 	assert_string_equal(seen.task, "-");
+	model__free(model);
+}
+
+/* A Task in Python has its coroutine where its __step called it. */
+static void test_coro_of_python_task(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	make_code(&record, CODE_LIBRARY, "Task.__step", "/usr/lib/python3.11/asyncio/tasks.py", 1);
+	feed(model, &record);
+	make_sample(&record, 1, 1010 * MS);
+	sample_frame(&record, CODE_SLEEPER, 0);
+	sample_frame(&record, CODE_HANDLER, 0);
+	sample_frame(&record, CODE_LIBRARY, 0);
+	feed(model, &record);
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	assert_string_equal(seen.coro, "Server.handle");
 	model__free(model);
 }
 
@@ -509,14 +393,13 @@ int main(void)
 		cmocka_unit_test(test_native_sleep),
 		cmocka_unit_test(test_cpu),
 		cmocka_unit_test(test_cpu_in_syscall),
+		cmocka_unit_test(test_cpu_seldom_in_syscall),
 		cmocka_unit_test(test_samples_of_others),
 		cmocka_unit_test(test_block_of_the_verdict),
 		cmocka_unit_test(test_gil_holder),
 		cmocka_unit_test(test_path_without_fd),
-		cmocka_unit_test(test_ongoing),
-		cmocka_unit_test(test_at_attach),
-		cmocka_unit_test(test_suspended),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_coro_of_python_task),
 		cmocka_unit_test(test_code_order),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_forgotten),

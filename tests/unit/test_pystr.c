@@ -70,7 +70,7 @@ static void test_lies(void **state)
 	assert_int_equal(convert(4, 4, 0, "abcd", out), -1);
 	assert_int_equal(convert(4, 4, 3, "abcd", out), -1);
 	assert_int_equal(convert(4, 4, 255, "abcd", out), -1);
-	assert_int_equal(convert(4, AP_NAME_SZ + 1, 1, "", out), -1);
+	assert_int_equal(convert(1000, AP_NAME_SZ + 1, 1, "", out), -1);
 	assert_int_equal(convert(1, 4, 1, "abcd", out), -1);
 	assert_int_equal(convert(4, 0, 1, "", out), -1);
 	assert_int_equal(convert(UINT32_MAX, 4, 4, "abcd", out), 6);

@@ -327,6 +327,9 @@ static void test_ongoing(void **state)
 	assert_string_equal(show(&fixture, &stall),
 			    "12:00:00 ended after 3.00 s  task 'Task-5' Server.handle()  "
 			    "blocked: sleep\n");
+	/* It ended once: the same id again is another stall. */
+	assert_has(show(&fixture, &stall), "stall 3.00 s");
+	stall.line++;
 	/* Another of the same place is shown whole: it was never counted as one that repeats. */
 	strcpy(stall.id, "other");
 	assert_has(show(&fixture, &stall), "hint:");
@@ -395,6 +398,7 @@ static void test_library(void **state)
 	assert_false(words_is_library("/srv/shop/app.py"));
 	assert_false(words_is_library("app.py"));
 	assert_false(words_is_library("/srv/lib/pythonic/app.py"));
+	assert_false(words_is_library("/srv/lib/python-app/app.py"));
 }
 
 /* The line format of asyncio's own debug log, Lib/asyncio/base_events.py. */

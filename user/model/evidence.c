@@ -129,6 +129,8 @@ int evidence_sample(struct evidence *evidence, const struct ap_sample *sample)
 	if (sample->seen != AP_SEEN_UNDER)
 		return 0;
 	evidence->samples_cnt++;
+	if (!evidence->first_sample_ts || sample->head.ts < evidence->first_sample_ts)
+		evidence->first_sample_ts = sample->head.ts;
 	if (sample->mode == AP_MODE_SYSCALL && sample->syscall >= 0)
 		count_syscall(evidence, sample->syscall);
 	if (!sample->stack.cnt) {
@@ -156,6 +158,29 @@ uint64_t evidence_block_ns(const struct ap_block *block, uint64_t now_ts)
 	if (block->off_ns)
 		return block->off_ns;
 	return now_ts > block->out_ts ? now_ts - block->out_ts : 0;
+}
+
+const struct ap_block *evidence_asleep_at_attach(const struct evidence *evidence, uint64_t hi_ts,
+						 uint64_t *until_ts)
+{
+	const struct ap_block *asleep = NULL;
+
+	*until_ts = hi_ts;
+	for (uint32_t i = 0; i < evidence->block_cnt; i++) {
+		if (!evidence->blocks[i]->off_ns)
+			asleep = evidence->blocks[i];
+	}
+	if (!asleep || asleep->out_ts >= hi_ts)
+		return NULL;
+	if (evidence->first_sample_ts > asleep->out_ts && evidence->first_sample_ts < *until_ts)
+		*until_ts = evidence->first_sample_ts;
+	for (uint32_t i = 0; i < evidence->block_cnt; i++) {
+		uint64_t out_ts = evidence->blocks[i]->out_ts;
+
+		if (out_ts > asleep->out_ts && out_ts < *until_ts)
+			*until_ts = out_ts;
+	}
+	return asleep;
 }
 
 static bool same_place(const struct ap_block *a, const struct ap_block *b)

@@ -47,6 +47,8 @@ struct evidence {
 	uint32_t callee;
 	char *task, *coro, *callback; /* NULL: none, or not known */
 
+	uint64_t told_lo_ts;	      /* lower bound of the last stall with `ongoing` */
+	uint64_t first_sample_ts;     /* of those that saw it run, 0: none */
 	uint32_t samples_cnt;	      /* that saw it run */
 	uint32_t samples_syscall_cnt; /* of those, in the kernel for a syscall */
 	uint32_t cut;		      /* why the last sample without frames has none */
@@ -73,6 +75,14 @@ int evidence_block(struct evidence *evidence, const struct ap_block *block);
 
 /* The syscall that most samples were in, when most samples were in one; else -1. */
 int evidence_syscall(const struct evidence *evidence);
+
+/*
+ * Of a callback that was open at attach: where it slept then. Its switch-out was
+ * before our time, so no account of the kernel side holds that sleep. NULL: it
+ * did not sleep, or told so itself. `*until_ts`: not after this it was awake.
+ */
+const struct ap_block *evidence_asleep_at_attach(const struct evidence *evidence, uint64_t hi_ts,
+						 uint64_t *until_ts);
 
 /* How long a block was seen to last; one that goes on lasts until now_ts. */
 uint64_t evidence_block_ns(const struct ap_block *block, uint64_t now_ts);

@@ -379,6 +379,8 @@ static int feed_slow(struct model *model, const struct ap_slow *slow)
 			evidence->reported = true;
 			thread->loop.ongoing_cnt++;
 		}
+		if (evidence)
+			evidence->told_lo_ts = slow->lo_ts;
 	}
 	if (model->options.on_stall)
 		model->options.on_stall(model->options.ctx, stall);

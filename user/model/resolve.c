@@ -259,10 +259,62 @@ static int64_t between_ns(uint64_t from, uint64_t to, uint64_t without)
 	return ns <= INT64_MAX ? (int64_t)ns : INT64_MAX;
 }
 
-void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence, struct codes *codes,
-		   struct resolved *out)
+/*
+ * The coroutine of a Task that is written in Python (Lib/asyncio/tasks.py): what
+ * its `__step` called. Its name in the task object can't be read as a C task's can.
+ */
+static const char *coro_under_step(const struct stall *stall)
 {
+	static const char step[] = "__step";
+	size_t i, len;
+
+	for (i = stall->frame_cnt; i-- > 1;) {
+		const char *func = stall->frames[i].func;
+
+		len = func ? strlen(func) : 0;
+		if (len >= sizeof(step) - 1 && !strcmp(func + len - (sizeof(step) - 1), step))
+			return stall->frames[i - 1].func;
+	}
+	return NULL;
+}
+
+/* Puts what was seen at attach, and while it went on, into the record that closes it. */
+static void complete(struct ap_slow *slow, const struct evidence *evidence)
+{
+	const struct ap_block *asleep;
+	uint64_t until_ts;
+
+	if (evidence->told_lo_ts > slow->lo_ts && evidence->told_lo_ts <= slow->hi_ts)
+		slow->lo_ts = evidence->told_lo_ts;
+	asleep = evidence_asleep_at_attach(evidence, slow->hi_ts, &until_ts);
+	if (!asleep)
+		return;
+	slow->off_ns[asleep->off] += until_ts - asleep->out_ts;
+	if (asleep->off == AP_OFF_SYSCALL && slow->place_cnt < AP_PLACES_MAX)
+		slow->place[slow->place_cnt++] = (struct ap_place){
+			.ns = until_ts - asleep->out_ts,
+			.syscall = asleep->syscall,
+			.fd = asleep->fd,
+			.cnt = 1,
+			.mode = asleep->file.mode,
+			.port = asleep->file.port,
+			.off = (__u8)asleep->off,
+			.family = asleep->file.family,
+			.fds = asleep->fds,
+			.arg = asleep->arg[1],
+		};
+}
+
+void resolve_stall(const struct ap_slow *record, const struct evidence *evidence,
+		   struct codes *codes, struct resolved *out)
+{
+	struct ap_slow *slow = &out->slow;
 	struct stall *stall = &out->stall;
+
+	*slow = *record;
+	/* Of one that goes on the collector has added it all. */
+	if (evidence && slow->flags & AP_F_AT_ATTACH && !(slow->flags & AP_F_ONGOING))
+		complete(slow, evidence);
 
 	*stall = (struct stall){
 		.pid = slow->head.tgid,
@@ -292,6 +344,8 @@ void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence, 
 	if (stall->duration_lo_ns > stall->duration_ns)
 		stall->duration_lo_ns = stall->duration_ns;
 	set_verdict(slow, evidence, codes, out);
+	if (stall->kind == STALL_TASK && !stall->coro)
+		stall->coro = coro_under_step(stall);
 	if (stall->at_attach)
 		stall->duration_ns = -1;
 	stall->advice = advice_for(stall);

@@ -16,6 +16,7 @@
 /* A stall with the room for its strings; it must stay where it is. */
 struct resolved {
 	struct stall stall;
+	struct ap_slow slow; /* the record, completed */
 	struct stall_frame frames[AP_FRAMES_MAX];
 	char comm[AP_COMM_SZ + 1];
 	char holder_comm[AP_COMM_SZ + 1];
@@ -24,7 +25,7 @@ struct resolved {
 
 /* `evidence` may be NULL: nothing was heard of it. Strings of `out` live in `codes`, `evidence`,
  * `out`. */
-void resolve_stall(const struct ap_slow *slow, const struct evidence *evidence, struct codes *codes,
-		   struct resolved *out);
+void resolve_stall(const struct ap_slow *record, const struct evidence *evidence,
+		   struct codes *codes, struct resolved *out);
 
 #endif
