@@ -65,7 +65,7 @@ static void test_forged(void **state)
 	assert_int_equal(maps_cnt(maps), 0);
 	parse("garbage\n\n-\n1000-\n1000-2000\n1000-2000 r-xp\n1000-2000 r-xp 0\n1000-2000 r-xp 0 8:1\n"
 	      "2000-1000 r-xp 00000000 08:01 12 /x\n1000-1000 r-xp 00000000 08:01 12 /x\n"
-	      "11112222333344445-2000 r-xp 0 08:01 12 /x\n1000-2000 r-xp 0 08:01 x /x\n"
+	      "10000000000001000-2000 r-xp 0 08:01 12 /x\n1000-2000 r-xp 0 08:01 x /x\n"
 	      "1000-2000 r-xp 0 fffffff:01 12 /x\n1000-2000 r-xp 0 08:01 99999999999999999999 /x\n");
 	assert_int_equal(maps_cnt(maps), 0);
 	/* the last line may lack its newline */
