@@ -118,6 +118,23 @@ static void test_at_attach_woken(void **state)
 	model__free(model);
 }
 
+/* While it goes on the collector knows how long it slept: nothing is added. */
+static void test_at_attach_ongoing(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_block(&record, 3, AP_OFF_SYSCALL, SYS_RECVFROM, 1000 * MS, 0);
+	feed(model, &record);
+	make_slow(&record, 3, 500);
+	record.slow.flags = AP_F_AT_ATTACH | AP_F_ONGOING;
+	slow_place(&record, SYS_RECVFROM, 5, 0140777, 100);
+	feed(model, &record);
+	assert_int_equal(seen.stall.cause, CAUSE_CPU);
+	model__free(model);
+}
+
 /* Of any other callback the kernel side has it all: nothing is added. */
 static void test_asleep_but_not_at_attach(void **state)
 {
@@ -153,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ongoing),
 		cmocka_unit_test(test_at_attach),
+		cmocka_unit_test(test_at_attach_ongoing),
 		cmocka_unit_test(test_at_attach_closed),
 		cmocka_unit_test(test_at_attach_woken),
 		cmocka_unit_test(test_asleep_but_not_at_attach),

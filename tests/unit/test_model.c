@@ -53,18 +53,24 @@ static void test_sleep(void **state)
 /* usleep(): no advice to use asyncio.sleep() for a sleep that Python did not make. */
 static void test_native_sleep(void **state)
 {
+	/* clock, flags: nanosleep(), CLOCK_REALTIME until a moment, CLOCK_MONOTONIC for a while */
+	static const uint64_t args[][2] = {{0, 0}, {0, 1}, {1, 0}};
 	struct model *model = new_model();
 	union any_record record;
 
 	(void)state;
-	make_block(&record, 7, AP_OFF_SYSCALL, SYS_CLOCK_NANOSLEEP, 1005 * MS, 140 * MS);
-	feed(model, &record);
-	make_slow(&record, 7, 150);
-	slow_place(&record, SYS_CLOCK_NANOSLEEP, -1, 0, 140);
-	feed(model, &record);
-	assert_int_equal(seen.stall.cause, CAUSE_SLEEP);
-	assert_true(seen.stall.native_sleep);
-	assert_string_equal(seen.advice, "native.sleep");
+	for (uint64_t i = 0; i < 3; i++) {
+		make_block(&record, i, AP_OFF_SYSCALL, SYS_CLOCK_NANOSLEEP, 1005 * MS, 140 * MS);
+		record.block.arg[0] = args[i][0];
+		record.block.arg[1] = args[i][1];
+		feed(model, &record);
+		make_slow(&record, i, 150);
+		slow_place(&record, SYS_CLOCK_NANOSLEEP, -1, 0, 140);
+		feed(model, &record);
+		assert_int_equal(seen.stall.cause, CAUSE_SLEEP);
+		assert_true(seen.stall.native_sleep);
+		assert_string_equal(seen.advice, "native.sleep");
+	}
 	model__free(model);
 }
 
