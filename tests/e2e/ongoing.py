@@ -20,9 +20,18 @@ def release(target, kind):
 		os.kill(target.pid, signal.SIGUSR1)
 
 
-def check_open(record, kind, line):
+def was_kept_waiting(pid):
+	"""Others were on its CPU for nearly as long as itself, by the kernel's own account."""
+	with open(f"/proc/{pid}/schedstat") as file:
+		on_cpu, delay = file.read().split()[:2]
+	return int(delay) > 0.8 * int(on_cpu)
+
+
+def check_open(record, kind, line, crowded):
 	cause, syscall = KINDS[kind]
 	problems = []
+	if cause == "cpu" and record["cause"] == "runqueue" and crowded:
+		cause = "runqueue"
 	for field, wanted in (("kind", "task"), ("task", "stuck-" + kind), ("coro", "stuck_task"),
 			      ("cause", cause), ("syscall", syscall), ("line", line)):
 		if field == "syscall" and wanted is None:
@@ -45,7 +54,8 @@ def under_our_eyes(results, interpreter, kind):
 			target.send("go")
 			record = profiler.wait_slow(lambda r: r["ongoing"] and r["coro"] == "stuck_task",
 						    "an ongoing record")
-			problems = check_open(record, kind, line)
+			crowded = was_kept_waiting(target.pid)
+			problems = check_open(record, kind, line, crowded)
 			if record["start_ts"] is None or record["duration_ms"] is None:
 				problems.append(f"it began under our eyes: {record}")
 			release(target, kind)
@@ -64,7 +74,7 @@ def under_our_eyes(results, interpreter, kind):
 			problems.append("the open record says more than it lasted in the end")
 		if code:
 			problems.append(f"the program ended with {code}: {target.said()}")
-		results.check(name, problems + check_open(closed, kind, line)
+		results.check(name, problems + check_open(closed, kind, line, crowded)
 			      + judge.account_problems(summary))
 
 
@@ -90,7 +100,8 @@ def long_before(results, interpreter, kind):
 		with harness.Profiler(target.pid, log=log) as profiler:
 			profiler.started()
 			record = profiler.wait_slow(lambda r: r["ongoing"], "an ongoing record")
-			problems = check_open(record, kind, line)
+			crowded = was_kept_waiting(target.pid)
+			problems = check_open(record, kind, line, crowded)
 			for field in ("start_ts", "duration_ms"):
 				if record[field] is not None:
 					problems.append(f"{field} can't be known: {record[field]}")

@@ -25,7 +25,7 @@ import threading
 import time
 
 import truth
-from truth import during, gate, ns, rest, spin_cpu
+from truth import during, gate, ns, rest, schedstat, spin_cpu
 
 CASES = {}
 MARKS = {}
@@ -49,6 +49,20 @@ def case(cause, *, syscall=None, leaf=True, kind="task", **more):
 	return add
 
 
+class measured(during):
+	"""As during; also knows how long the thread had to wait for its CPU."""
+
+	def __enter__(self):
+		self.before = schedstat()
+		return super().__enter__()
+
+	def __exit__(self, *exception):
+		super().__exit__(*exception)
+		after = schedstat()
+		self.fact["on_cpu"] = after[0] - self.before[0]
+		self.fact["run_delay"] = after[1] - self.before[1]
+
+
 def expected(name, **more):
 	"""`with expected("sleep", mark):` brackets what is injected and says what must be said."""
 	expect = dict(CASES[name].expect)
@@ -59,13 +73,7 @@ def expected(name, **more):
 		raise ValueError(name)
 	expect["line"] = MARKS[name]
 	expect["file"] = FILE
-	return during(name, mark=mark, **expect)
-
-
-def schedstat():
-	with open("/proc/thread-self/schedstat") as file:
-		on_cpu, delay = file.read().split()[:2]
-	return int(on_cpu), int(delay)
+	return measured(name, mark=mark, **expect)
 
 
 # --- Asleep and in syscalls ---------------------------------------------------------
@@ -328,7 +336,9 @@ async def gil_held_by_c():
 	await rest()
 
 
-def burn_python(stop):
+def burn_python(go, stop):
+	while not go:
+		time.sleep(0.001)
 	x = 0
 	while not stop:
 		x += 1
@@ -336,20 +346,17 @@ def burn_python(stop):
 
 @case("gil", close=True)
 async def gil_contended():
-	stop = []
-	threads = [threading.Thread(target=burn_python, args=(stop,)) for _ in range(3)]
-	mark = await gate()
+	"""Three threads that compute: they want the GIL only while the marked line runs."""
+	go, stop = [], []
+	threads = [threading.Thread(target=burn_python, args=(go, stop)) for _ in range(3)]
 	for thread in threads:
 		thread.start()
 	mark = await gate()
-	with expected("gil_contended", mark=mark, holder="burn_python") as fact:
-		before = schedstat()
-		a = ns()
+	with expected("gil_contended", mark=mark, holder="burn_python"):
 		end, x = time.thread_time() + 0.03, 0
+		go.append(1)
 		while time.thread_time() < end: x += 1  # mark: gil_contended
-		after = schedstat()
-		fact["not_on_cpu"] = ns() - a - (after[0] - before[0])
-	stop.append(1)
+		stop.append(1)
 	for thread in threads:
 		thread.join()
 	await rest()
@@ -426,7 +433,6 @@ async def run_queue():
 		spin_cpu(0.05)  # mark: run_queue
 		after = schedstat()
 		fact["parts"] = {"runqueue": after[1] - before[1]}
-		fact["schedstat_cpu"] = after[0] - before[0]
 	await asked("no rivals")
 	await rest()
 

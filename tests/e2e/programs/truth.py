@@ -102,6 +102,13 @@ class Case:
 		    steal=lost[1] - self.lost[1], failed=repr(value) if value else "")
 
 
+def schedstat():
+	"""This thread's time on the CPU and in the run queue so far, in ns."""
+	with open("/proc/thread-self/schedstat") as file:
+		on_cpu, delay = file.read().split()[:2]
+	return int(on_cpu), int(delay)
+
+
 class during:
 	"""A window around a piece of the program: `with during("name"): time.sleep(0.1)`."""
 
