@@ -55,6 +55,11 @@ LIB_OBJ := $(filter-out $(B)/user/main.o,$(SRC:%.c=$(B)/%.o))
 TEST    := $(sort $(wildcard tests/unit/test_*.c))
 TESTS   := $(TEST:tests/unit/%.c=$(B)/tests/%)
 SAN     := $(TEST:tests/unit/%.c=$(B)/san/tests/%)
+FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_GCC := $(FUZZ:tests/fuzz/%.c=$(B)/san/fuzz/%)
+FUZZ_CLANG := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
+# What knows no kernel: fuzzing needs no more, and clang builds it without the skeleton.
+FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/target/%,$(SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -128,13 +133,30 @@ $(B)/san/tests/%: tests/unit/%.c $(B)/san/libasyncprof.a
 	$(Q)$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
 		$(B)/san/libasyncprof.a -lcmocka $(PKG_LIBS)
 
+$(B)/san/fuzz/%: tests/fuzz/%.c tests/fuzz/mutate.c $(B)/san/libasyncprof.a
+	$(call say,TEST)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O1 -g $(SANITIZE) $(ALL_CFLAGS) -Itests/unit -MMD -MP -MF $@.d -MT $@ -o $@ $< \
+		tests/fuzz/mutate.c $(B)/san/libasyncprof.a $(PKG_LIBS)
+
+$(B)/fuzz/user/%.o: user/%.c
+	$(call say,FUZZ)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+		$(filter-out -Werror,$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
+
+$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC:%.c=$(B)/fuzz/%.o)
+	$(call say,FUZZ)
+	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		$(filter-out -Werror,$(ALL_CFLAGS)) -Itests/unit -o $@ $^ $(PKG_LIBS)
+
 check: check-plain check-san
 
 check-plain: $(TESTS) $(B)/vmlinux_types.o | layers
 	tests/unit/run plain $(TESTS) tests/layers_test
 
-check-san: $(SAN) $(B)/vmlinux_types.o
-	tests/unit/run sanitized $(SAN)
+check-san: $(SAN) $(FUZZ_GCC) $(B)/vmlinux_types.o
+	tests/unit/run sanitized $(SAN) $(FUZZ_GCC)
 
 check-root: asyncprof
 	tests/e2e/run
@@ -147,8 +169,9 @@ test:
 soak: asyncprof
 	SOAK=1 tests/e2e/run --suite harm
 
-fuzz:
-	tests/fuzz/run
+# Needs clang's sanitizer runtime: apt-get install libclang-rt-dev
+fuzz: $(FUZZ_CLANG) $(FUZZ_GCC)
+	tests/fuzz/run $(FUZZ_CLANG)
 
 layers:
 	@tests/layers .
@@ -182,5 +205,6 @@ uninstall:
 clean:
 	rm -rf $(B) asyncprof
 
-DEPS := $(wildcard $(BPF_OBJ:.o=.d) $(SRC:%.c=$(B)/%.d) $(SRC:%.c=$(B)/san/%.d) $(TESTS:=.d) $(SAN:=.d))
+DEPS := $(wildcard $(BPF_OBJ:.o=.d) $(SRC:%.c=$(B)/%.d) $(SRC:%.c=$(B)/san/%.d) $(TESTS:=.d) $(SAN:=.d) $(FUZZ_GCC:=.d) \
+	$(FUZZ_SRC:%.c=$(B)/fuzz/%.d))
 -include $(DEPS)
