@@ -45,6 +45,15 @@ static __always_inline void suspend_outer(struct ap_thread *t, __u32 under, __u6
 		o->suspend_ts = now;
 }
 
+/* Without the probe code after asyncio.run() would look like an iteration that goes on. */
+static __always_inline int has_loop_probe(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
+
+	return target && target->has_loop_probe;
+}
+
 /* What the iteration did beside the callbacks that were reported, if that is slow in itself. */
 static __always_inline void iteration_end(struct ap_thread *t, __u64 now)
 {
@@ -56,7 +65,7 @@ static __always_inline void iteration_end(struct ap_thread *t, __u64 now)
 	busy = now - o->start_ts;
 	t->account.busy_ns += busy;
 	sched_settle(t);
-	if (t->has_loop_probe && busy - o->slow_ns >= t->threshold_ns) {
+	if (busy - o->slow_ns >= t->threshold_ns && has_loop_probe()) {
 		o->lo_ts = now;
 		slow_send(t, RULE_ITERATION, AP_END_POLL, now);
 	}

@@ -152,6 +152,18 @@ static __always_inline void name_of_task(struct ap_layout *l, struct ap_name *n)
 	}
 }
 
+/* A Task in Python has its step as a bound method: `__step`, or `__wakeup` that calls it. */
+static __always_inline int is_step(struct ap_layout *l, __u64 code)
+{
+	__u64 name = read_word(code + l->code_name), length, word = 0;
+
+	length = read_word(name + l->str_length);
+	if ((length != 6 && length != 8) || ap_read(&word, length, name + l->str_ascii))
+		return 0;
+	/* "__step", "__wakeup" */
+	return word == 0x706574735f5fULL || word == 0x7075656b61775f5fULL;
+}
+
 static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n)
 {
 	struct ap_layout *l = &t->layout;
@@ -191,8 +203,13 @@ static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, st
 		name_of_task(l, n);
 	if (function)
 		code = read_word(function + l->function_code);
-	if (code)
-		name_of_code(l, code, &n->callback);
+	if (!code)
+		return;
+	name_of_code(l, code, &n->callback);
+	if (n->callee == AP_CALLEE_METHOD && is_step(l, code)) {
+		n->callee = AP_CALLEE_TASK;
+		n->task = o->word3;
+	}
 }
 
 /* Who callback `index` is, read while it is open. */
@@ -238,6 +255,14 @@ static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o)
 		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
 }
 
+static __always_inline int has_task_probe(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
+
+	return target && target->has_task_probe;
+}
+
 __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -248,8 +273,11 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	if (!t || index > RULE_ITERATION)
 		return 0;
 	o = rule_open(t, index);
-	/* At exit and exec the memory that held the names is no longer there. */
-	if (!o->named && !gone && index != RULE_ITERATION)
+	/*
+	 * At exit and exec the memory that held the names is no longer there. Else it may be a
+	 * task's that was freed since, unless a probe on its death would have told.
+	 */
+	if (!o->named && !gone && index != RULE_ITERATION && has_task_probe())
 		name_send(t, index);
 	rule_unfresh(o);
 	if (!gone)

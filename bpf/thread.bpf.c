@@ -37,7 +37,6 @@ __noinline int thread_make(__u64 id)
 	t->threshold_ns = target->threshold_ns;
 	t->long_ns = target->long_ns;
 	t->collecting = target->collecting;
-	t->has_loop_probe = target->has_loop_probe;
 	bpf_get_current_comm(t->comm, sizeof(t->comm));
 	return 1;
 }
@@ -61,6 +60,34 @@ static __always_inline int thread_end(__u64 id, __u32 end)
 		emit_end(gone);
 	}
 	bpf_map_delete_elem(&threads, &id);
+	return 0;
+}
+
+/*
+ * At the entry of exit, exit_group and exec: the last moment at which the
+ * memory is there that holds names and code of what is open.
+ */
+SEC("tracepoint")
+int on_leave(void *ctx)
+{
+	struct ap_thread *t = thread_find();
+	__u64 now;
+	__u32 i;
+
+	if (!t || !t->depth)
+		return 0;
+	thread_enter(t);
+	sched_settle(t);
+	now = bpf_ktime_get_ns();
+	for (i = 0; i < AP_OPEN_MAX; i++) {
+		struct ap_open *o = rule_open(t, i);
+
+		if (i >= t->depth)
+			break;
+		if (!o->named && (now - o->start_ts) * 2 >= t->threshold_ns)
+			name_send(t, i);
+	}
+	thread_leave(t);
 	return 0;
 }
 

@@ -348,7 +348,6 @@ struct ap_thread {
 	__u64 threshold_ns;
 	__u64 long_ns;		/* blocks from here on are sent at once, samples too */
 	__u64 collecting;	/* address of gc.collecting, 0: unknown */
-	__u64 has_loop_probe;
 	__u64 tstate;
 	__u64 run_code;		/* the code of Handle._run, once learned */
 	__u64 last_prev, last_once, last_forever, last_root, last_loop;	/* raw previous -> resolved */
@@ -378,7 +377,8 @@ struct ap_target {
 	__u64 threshold_ns;
 	__u64 long_ns;
 	__u64 collecting;
-	__u64 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
+	__u32 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
+	__u32 has_task_probe;	/* 1: Task tp_dealloc is probed, so a task not seen to die is alive */
 };
 
 /* Key of the maps that remember addresses of one process. */

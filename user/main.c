@@ -45,7 +45,7 @@ static int run(const struct options *options)
 		return finish_stdout(EXIT_DONE);
 	case COMMAND_SCHEMA:
 		return finish_stdout(schema_print(stdout) ? EXIT_FAILED : EXIT_DONE);
-	case COMMAND_CNT:
+	default:
 		break;
 	}
 	return EXIT_FAILED;

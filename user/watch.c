@@ -40,7 +40,6 @@ struct watch {
 	uint64_t start_ns, end_ns;	/* end_ns 0: no limit */
 	uint64_t shown;			/* stalls that were closed and shown */
 	uint64_t synthesised[AP_KIND_CNT];
-	int started;			/* the start record was printed */
 	int again;			/* tell of open stalls once more */
 	int broken;			/* a negative errno: the output can't be written any more */
 	struct refusal *why;
@@ -220,7 +219,6 @@ static void print_start(struct watch *w)
 						   .degraded_cnt = cnt,
 					   }));
 	free(targets);
-	w->started = 1;
 }
 
 static void give_account(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
@@ -330,22 +328,17 @@ static int open_targets(struct watch *w)
 	return 0;
 }
 
-/* Attaches what can be attached by now. Prints the start once nothing is waited for any more. */
 static int attach_targets(struct watch *w)
 {
-	size_t i, waiting = 0;
+	size_t i;
 
 	for (i = 0; i < w->watched_cnt; i++) {
-		struct watched *target = &w->watched[i];
-
-		if (target->state != WATCHED_WAITING)
-			continue;
-		if (watched__attach(target, w->session, on_own_record, w, w->why))
+		if (watched__attach(&w->watched[i], w->session, on_own_record, w, w->why))
 			return -1;
-		waiting += target->state == WATCHED_WAITING;
+		if (w->watched[i].interpreter.asyncio == ASYNCIO_NOT_LOADED)
+			say_waiting(&w->watched[i]);
 	}
-	if (!waiting && !w->started)
-		print_start(w);
+	print_start(w);
 	return 0;
 }
 
@@ -403,8 +396,6 @@ static int run(struct watch *w)
 			note_write(w, face__tick(w->face, unix_now_ns(w)));
 			if (check_targets(w) == 0)
 				break;
-			if (attach_targets(w))
-				return -1;
 		}
 		if (now - w->start_ns >= MEASURE_NS)
 			session__measure(w->session, 0);
@@ -477,8 +468,6 @@ static int open_output(struct watch *w)
 
 static int prepare(struct watch *w)
 {
-	size_t i;
-
 	w->unix_offset_ns = (int64_t)clock_ns(CLOCK_REALTIME) - (int64_t)now_ns();
 	if (make_filter(w) || open_targets(w) ||
 	    session__open(on_record, w, &w->session, w->why) || open_output(w))
@@ -497,9 +486,6 @@ static int prepare(struct watch *w)
 	w->start_ns = now_ns();
 	if (w->options->duration_ns)
 		w->end_ns = w->start_ns + w->options->duration_ns;
-	for (i = 0; i < w->watched_cnt; i++)
-		if (w->watched[i].interpreter.asyncio == ASYNCIO_NOT_LOADED)
-			say_waiting(&w->watched[i]);
 	return attach_targets(w);
 }
 

@@ -30,7 +30,6 @@ int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct re
 			      strerror(-err));
 	if (interpreter__find(w->process, w->memory, &w->interpreter, why))
 		return -1;
-	w->state = WATCHED_WAITING;
 	return 0;
 }
 
@@ -97,15 +96,6 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 	pid_t pid = process_pid(w->process);
 	struct ap_target target;
 
-	if (w->interpreter.asyncio == ASYNCIO_NOT_LOADED) {
-		if (!interpreter_has_changed(w->process, &w->interpreter))
-			return 0;
-		interpreter__close(&w->interpreter);
-		if (interpreter__find(w->process, w->memory, &w->interpreter, why))
-			return -1;
-		if (w->interpreter.asyncio == ASYNCIO_NOT_LOADED)
-			return 0;
-	}
 	interpreter_target(&w->interpreter, w->threshold_ns, &target);
 	probes = probes_of(w);
 	w->probed_tid = process_live_tid(w->process);
@@ -138,6 +128,24 @@ static int follow_thread(struct watched *w, struct session *s, struct refusal *w
 	return session__move(s, process_pid(w->process), tid, &probes, why);
 }
 
+/* _asyncio has been loaded since: its two probes join. */
+static int add_asyncio(struct watched *w, struct session *s, struct refusal *why)
+{
+	struct session_probes probes;
+	struct interpreter found;
+	struct ap_target target;
+
+	if (interpreter__find(w->process, w->memory, &found, why))
+		return -1;
+	interpreter__close(&w->interpreter);
+	w->interpreter = found;
+	interpreter_target(&w->interpreter, w->threshold_ns, &target);
+	probes = probes_of(w);
+	if (session__move(s, process_pid(w->process), w->probed_tid, &probes, why))
+		return -1;
+	return session__describe(s, process_pid(w->process), &target, why);
+}
+
 int watched__check(struct watched *w, struct session *s, struct refusal *why)
 {
 	enum process_state state;
@@ -145,8 +153,10 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 	if (w->state == WATCHED_ENDED)
 		return 0;
 	state = process_state(w->process);
+	if (state == PROCESS_SAME && interpreter_has_changed(w->process, &w->interpreter))
+		return add_asyncio(w, s, why);
 	if (state == PROCESS_SAME)
-		return w->state == WATCHED_LIVE ? follow_thread(w, s, why) : 0;
+		return follow_thread(w, s, why);
 	if (w->state == WATCHED_LIVE)
 		session__drop(s, process_pid(w->process));
 	w->execed = state == PROCESS_EXECED;

@@ -18,7 +18,7 @@
 #include "target/process.h"
 
 enum watched_state {
-	WATCHED_WAITING,	/* Python without asyncio yet */
+	WATCHED_FOUND,		/* understood, not attached yet */
 	WATCHED_LIVE,		/* every probe is there */
 	WATCHED_ENDED,		/* exited, or another program by exec */
 };
@@ -38,21 +38,22 @@ struct watched {
 /* Where records go that were made here, not sent by the kernel side. */
 typedef void (*watched_record)(void *ctx, const struct ap_head *record, size_t size);
 
-/* Opens and understands `pid`. 0 (see `state`), or -1 with `why`. watched__close() in either case. */
+/* Opens and understands `pid`. 0, or -1 with `why`. watched__close() in either case. */
 int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct refusal *why);
 void watched__close(struct watched *w);
 
 /*
  * Attaches, then looks for callbacks that were open before and emits who they
- * are. In state WAITING first looks again for asyncio. 0 (see `state`), or -1
- * with `why`.
+ * are. Python without asyncio is attached as well: watched__check() adds the
+ * probes that are missing then. 0, or -1 with `why`.
  */
 int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
 		    struct refusal *why);
 
 /*
  * Has it ended? Changes the state and takes the probes away if so. Puts the
- * probes back when the thread that carried them has left. 0, or -1 with `why`.
+ * probes back when the thread that carried them has left, and adds those of
+ * _asyncio once that is loaded. 0, or -1 with `why`.
  */
 int watched__check(struct watched *w, struct session *s, struct refusal *why);
 

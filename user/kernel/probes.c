@@ -19,6 +19,9 @@ static const char *const polls[] = {
 	"epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "select", "pselect6",
 };
 
+/* Entries at which a thread leaves, and its memory with it. */
+static const char *const leaves[] = { "exit", "exit_group", "execve", "execveat" };
+
 static int keep(struct probes *p, struct bpf_link *link)
 {
 	if (p->cnt == p->room) {
@@ -79,8 +82,8 @@ static long tracepoint_id(int tracefs, const char *side, const char *syscall_nam
 	return n > 0 ? strtol(text, NULL, 10) : 0;
 }
 
-static int attach_poll(struct bpf_program *program, int tracefs, const char *side,
-		       const char *name, struct probes *out)
+static int attach_syscall(struct bpf_program *program, int tracefs, const char *side,
+			  const char *name, struct probes *out)
 {
 	struct perf_event_attr attr = { .type = PERF_TYPE_TRACEPOINT };
 	long id = tracepoint_id(tracefs, side, name);
@@ -94,7 +97,7 @@ static int attach_poll(struct bpf_program *program, int tracefs, const char *sid
 	return fd < 0 ? -errno : attach_event(program, fd, out);
 }
 
-static int attach_polls(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why)
+static int attach_syscalls(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why)
 {
 	int tracefs = features_open_tracefs(), err = 0, attached = 0;
 	size_t i;
@@ -102,16 +105,18 @@ static int attach_polls(struct asyncprof_bpf *bpf, struct probes *out, struct re
 	if (tracefs < 0)
 		return refuse_attach(why, errno, "tracefs can't be opened");
 	for (i = 0; i < sizeof(polls) / sizeof(polls[0]); i++) {
-		err = attach_poll(bpf->progs.on_poll_enter, tracefs, "enter", polls[i], out);
+		err = attach_syscall(bpf->progs.on_poll_enter, tracefs, "enter", polls[i], out);
 		if (!err)
-			err = attach_poll(bpf->progs.on_poll_exit, tracefs, "exit", polls[i], out);
+			err = attach_syscall(bpf->progs.on_poll_exit, tracefs, "exit", polls[i], out);
 		if (err && err != -ENOENT)
 			break;
 		attached += !err;
 	}
+	for (i = 0; i < sizeof(leaves) / sizeof(leaves[0]) && (!err || err == -ENOENT); i++)
+		err = attach_syscall(bpf->progs.on_leave, tracefs, "enter", leaves[i], out);
 	close(tracefs);
 	if (err && err != -ENOENT)
-		return refuse_attach(why, -err, "can't attach to the tracepoints of poll system calls");
+		return refuse_attach(why, -err, "can't attach to the system calls' tracepoints");
 	if (!attached)
 		return refuse(why, EXIT_KERNEL, "CONFIG_FTRACE_SYSCALLS is needed",
 			      "the kernel has no tracepoints of poll system calls");
@@ -156,7 +161,7 @@ int probes_attach_machine(struct asyncprof_bpf *bpf, struct probes *out, struct 
 		if (!link || keep(out, link))
 			return refuse_attach(why, errno, "can't attach to the scheduler's tracepoints");
 	}
-	if (attach_polls(bpf, out, why))
+	if (attach_syscalls(bpf, out, why))
 		return -1;
 	return attach_tick(bpf, out, why);
 }

@@ -142,6 +142,17 @@ static int attach(struct session *s, pid_t tid, const struct session_probes *pro
 	       probes_attach_site(s->bpf->progs.on_context_run, tid, probes->context_run, out, why);
 }
 
+int session__describe(struct session *s, pid_t pid, const struct ap_target *target,
+		      struct refusal *why)
+{
+	uint32_t key = (uint32_t)pid;
+
+	if (!bpf_map_update_elem(bpf_map__fd(s->bpf->maps.targets), &key, target, BPF_ANY))
+		return 0;
+	return refuse(why, EXIT_FAILED, "", "can't describe process %d to the kernel: %s", (int)pid,
+		      strerror(errno));
+}
+
 int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target *target,
 		 const struct session_probes *probes, struct refusal *why)
 {
@@ -153,15 +164,8 @@ int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target
 		return refuse(why, EXIT_FAILED, "start a second asyncprof for the rest",
 			      "%d processes are watched already", WATCHED_MAX);
 	w->pid = pid;
-	if ((bpf_map_update_elem(bpf_map__fd(s->bpf->maps.accounts), &key, &none, BPF_NOEXIST) &&
-	     errno != EEXIST) ||
-	    bpf_map_update_elem(bpf_map__fd(s->bpf->maps.targets), &key, target, BPF_ANY)) {
-		refuse(why, EXIT_FAILED, "", "can't describe process %d to the kernel: %s", (int)pid,
-		       strerror(errno));
-		session__drop(s, pid);
-		return -1;
-	}
-	if (attach(s, tid, probes, &w->probes, why)) {
+	bpf_map_update_elem(bpf_map__fd(s->bpf->maps.accounts), &key, &none, BPF_NOEXIST);
+	if (session__describe(s, pid, target, why) || attach(s, tid, probes, &w->probes, why)) {
 		session__drop(s, pid);
 		return -1;
 	}

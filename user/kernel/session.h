@@ -45,6 +45,9 @@ struct session_probes {
  */
 int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target *target,
 		 const struct session_probes *probes, struct refusal *why);
+/* Describes it anew: what its programs may rely on has changed. */
+int session__describe(struct session *s, pid_t pid, const struct ap_target *target,
+		      struct refusal *why);
 int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
 		  struct refusal *why);
 

@@ -224,10 +224,10 @@ static void say_source(const struct text *text, const struct stall *stall,
 		    words_text(line, (size_t)display->width - 8, words));
 }
 
-static void say_frame(const struct text *text, const struct stall_frame *frame)
+static void say_frame(const struct text *text, const struct stall_frame *frame, size_t cnt)
 {
 	char func[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ];
-	size_t room = (size_t)text->display.width - 6;
+	size_t room = (size_t)text->display.width - 6 - (cnt > 1 ? 6 : 0);
 	size_t func_max = room / 2;
 
 	words_text(frame->func, text->display.full_filenames ? WORDS_TEXT_SZ : func_max, func);
@@ -236,7 +236,10 @@ static void say_frame(const struct text *text, const struct stall_frame *frame)
 	words_place(&text->display, frame->file, frame->line,
 		    text->display.full_filenames ? WORDS_TEXT_SZ : room - func_max, place);
 	fprintf(text->out, "    %-24s  ", func);
-	put(text, words_is_library(frame->file) ? PAINT_DIM : PAINT_OFF, "%s\n", place);
+	put(text, words_is_library(frame->file) ? PAINT_DIM : PAINT_OFF, "%s", place);
+	if (cnt > 1)
+		fprintf(text->out, "  x%zu", cnt);
+	fputc('\n', text->out);
 }
 
 /* The line to look at: the project's own nearest to the leaf, else the leaf. */
@@ -249,42 +252,74 @@ static size_t guilty_frame(const struct stall *stall)
 	return 0;
 }
 
-static void say_skipped(const struct text *text, size_t *skipped)
+/* A frame that is shown; `cnt` times the same one in a row: recursion. */
+struct shown {
+	size_t frame, cnt;
+	size_t library_cnt; /* not shown, between this one and the one before */
+};
+
+static bool same_frame(const struct stall_frame *a, const struct stall_frame *b)
 {
-	if (*skipped)
-		put(text, PAINT_DIM, "    ... %zu library frame%s\n", *skipped,
-		    *skipped == 1 ? "" : "s");
-	*skipped = 0;
+	return a->line == b->line && a->func && b->func && a->file && b->file &&
+	       !strcmp(a->func, b->func) && !strcmp(a->file, b->file);
 }
 
-/* The leaf, the project's frames, and the coroutine at the end; library frames in between fold. */
+/* The leaf and the project's frames; all with `verbose`. Returns how many. */
+static size_t pick_frames(const struct text *text, const struct stall *stall,
+			  struct shown shown[AP_FRAMES_MAX], size_t *library_cnt)
+{
+	const struct stall_frame *frames = stall->frames;
+	size_t cnt = 0;
+
+	*library_cnt = 0;
+	for (size_t i = 0; i < stall->frame_cnt && cnt < AP_FRAMES_MAX; i++) {
+		if (!text->display.verbose && i && words_is_library(frames[i].file)) {
+			(*library_cnt)++;
+			continue;
+		}
+		if (cnt && !*library_cnt && same_frame(&frames[i - 1], &frames[i])) {
+			shown[cnt - 1].cnt++;
+			continue;
+		}
+		shown[cnt++] = (struct shown){i, 1, *library_cnt};
+		*library_cnt = 0;
+	}
+	return cnt;
+}
+
+static void say_library(const struct text *text, size_t cnt)
+{
+	if (cnt)
+		put(text, PAINT_DIM, "    ... %zu library frame%s\n", cnt, cnt == 1 ? "" : "s");
+}
+
+/* At most `depth` of them: those near the leaf, and the coroutine at the end. */
 static void say_stack(const struct text *text, const struct stall *stall)
 {
-	size_t guilty = guilty_frame(stall), skipped = 0, shown = 0, i;
-	size_t depth = (size_t)text->display.stack_depth;
+	size_t depth = (size_t)text->display.stack_depth, guilty = guilty_frame(stall);
+	struct shown shown[AP_FRAMES_MAX];
+	size_t library_cnt, cnt = pick_frames(text, stall, shown, &library_cnt);
 
 	if (text->display.stack_depth <= 0)
 		depth = text->display.verbose ? AP_FRAMES_MAX : FRAMES_USEFUL;
-	for (i = 0; i < stall->frame_cnt; i++) {
-		const struct stall_frame *frame = &stall->frames[i];
-
-		if (!text->display.verbose && i && words_is_library(frame->file)) {
-			skipped++;
-			continue;
-		}
-		if (shown == depth)
+	for (size_t i = 0; i < cnt; i++) {
+		if (depth > 1 && i == depth - 1 && cnt > depth) {
+			put(text, PAINT_DIM, "    ... %zu more\n",
+			    shown[cnt - 1].frame - shown[i].frame);
+			i = cnt - 1;
+		} else if (i == depth) {
+			put(text, PAINT_DIM, "    ... %zu more\n",
+			    stall->frame_cnt - shown[i].frame);
+			library_cnt = 0;
 			break;
-		say_skipped(text, &skipped);
-		say_frame(text, frame);
-		if (i == guilty)
-			say_source(text, stall, frame);
-		shown++;
+		} else {
+			say_library(text, shown[i].library_cnt);
+		}
+		say_frame(text, &stall->frames[shown[i].frame], shown[i].cnt);
+		if (shown[i].frame == guilty)
+			say_source(text, stall, &stall->frames[guilty]);
 	}
-	if (i < stall->frame_cnt) {
-		say_skipped(text, &skipped);
-		put(text, PAINT_DIM, "    ... %zu more\n", stall->frame_cnt - i);
-	}
-	say_skipped(text, &skipped);
+	say_library(text, library_cnt);
 	if (stall->stack_reason)
 		put(text, PAINT_DIM, "    stack: %s\n", stall->stack_reason);
 }
