@@ -135,6 +135,29 @@ static inline FILE *broken_file(void)
 	return fopen("/dev/full", "w");
 }
 
+static inline void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("no '%s' in: %s", part, text);
+}
+
+static inline void assert_has_not(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' in: %s", part, text);
+}
+
+static inline int count(const char *text, const char *part)
+{
+	int cnt = 0;
+
+	while ((text = strstr(text, part))) {
+		cnt++;
+		text++;
+	}
+	return cnt;
+}
+
 static inline void assert_no_controls(const char *text, int newlines)
 {
 	for (const unsigned char *c = (const unsigned char *)text; *c; c++) {

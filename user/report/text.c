@@ -303,15 +303,16 @@ static void say_stack(const struct text *text, const struct stall *stall)
 	if (text->display.stack_depth <= 0)
 		depth = text->display.verbose ? AP_FRAMES_MAX : FRAMES_USEFUL;
 	for (size_t i = 0; i < cnt; i++) {
-		if (depth > 1 && i == depth - 1 && cnt > depth) {
-			put(text, PAINT_DIM, "    ... %zu more\n",
-			    shown[cnt - 1].frame - shown[i].frame);
-			i = cnt - 1;
-		} else if (i == depth) {
-			put(text, PAINT_DIM, "    ... %zu more\n",
-			    stall->frame_cnt - shown[i].frame);
+		size_t next = i ? shown[i - 1].frame + shown[i - 1].cnt : 0;
+
+		if (i == depth) {
+			put(text, PAINT_DIM, "    ... %zu more\n", stall->frame_cnt - next);
 			library_cnt = 0;
 			break;
+		}
+		if (depth > 1 && i == depth - 1 && cnt > depth) {
+			put(text, PAINT_DIM, "    ... %zu more\n", shown[cnt - 1].frame - next);
+			i = cnt - 1;
 		} else {
 			say_library(text, shown[i].library_cnt);
 		}
