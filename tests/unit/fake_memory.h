@@ -20,8 +20,8 @@
 struct memory {
 	uint8_t bytes[FAKE_SZ]; /* at FAKE_BASE */
 	unsigned long reads;
-	unsigned long fault_at;	  /* this read and all later ones fail; 0: none */
-	unsigned long mutate_at;  /* before this read mutate_addr becomes mutate_word */
+	unsigned long fault_at;	 /* this read and all later ones fail; 0: none */
+	unsigned long mutate_at; /* before this read mutate_addr becomes mutate_word */
 	uint64_t mutate_addr, mutate_word;
 };
 

@@ -89,7 +89,8 @@ static void test_code(void **state)
 	assert_int_equal(c->firstlineno, 42);
 	assert_int_equal(c->linetable_len, 300);
 	assert_int_equal(c->linetable_kept, 300);
-	assert_memory_equal(c->linetable, mem->bytes + (TABLE - FAKE_BASE) + layout.bytes_data, 300);
+	assert_memory_equal(c->linetable, mem->bytes + (TABLE - FAKE_BASE) + layout.bytes_data,
+			    300);
 	assert_int_equal(c->name.text.width, 1);
 	assert_memory_equal(c->name.data, "Server.handle", 13);
 	assert_int_equal(c->file.text.kept, 11);
@@ -108,7 +109,8 @@ static void test_code(void **state)
 /* Lengths of the target's: nothing is allocated by them beyond the cap. */
 static void test_hostile_linetable(void **state)
 {
-	static const uint64_t len[] = {CODE_LINETABLE_MAX + 1, 0x7fffffff, 1ULL << 31, ~0ULL, 1ULL << 62};
+	static const uint64_t len[] = {CODE_LINETABLE_MAX + 1, 0x7fffffff, 1ULL << 31, ~0ULL,
+				       1ULL << 62};
 	struct ap_code *c;
 
 	(void)state;
@@ -159,7 +161,8 @@ static void test_text(void **state)
 	uint64_t str = string("abcdef");
 
 	(void)state;
-	assert_int_equal(code_read_text(mem, &layout, str, &out.text, out.data, sizeof(out.data)), 0);
+	assert_int_equal(code_read_text(mem, &layout, str, &out.text, out.data, sizeof(out.data)),
+			 0);
 	assert_int_equal(out.text.length, 6);
 	assert_memory_equal(out.data, "abcdef", 6);
 	/* UCS-2 lies behind the longer head, and is cut between characters */

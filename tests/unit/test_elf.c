@@ -166,7 +166,8 @@ static void test_symbols(void **state)
 	assert_int_equal(elf_symtab(e, "context_ru"), 0);
 	assert_int_equal(elf_symtab(e, "no such symbol"), 0);
 	assert_int_equal(elf_dynsym(e, "no such symbol"), 0);
-	assert_int_equal(elf_pointer(e, in_file(&context_methods[2].function)), in_file(context_run));
+	assert_int_equal(elf_pointer(e, in_file(&context_methods[2].function)),
+			 in_file(context_run));
 	assert_int_equal(elf_is_code(e, in_file(context_run)), 1);
 	assert_int_equal(elf_is_code(e, in_file(&task_type)), 0);
 	assert_int_equal(elf_offset(e, in_file(context_run), &offset), 0);
@@ -275,9 +276,9 @@ static void search_all(const struct elf *e)
 /* A real, big file: the interpreter if there is one, else the C library. */
 static const char *real_file(glob_t *g)
 {
-	static const char *const pattern[] = {"/usr/lib/x86_64-linux-gnu/libpython3.*.so.1.0",
-					      "/usr/bin/python3.[0-9]*[0-9]",
-					      "/usr/lib/x86_64-linux-gnu/libc.so.6", "/lib*/libc.so.6"};
+	static const char *const pattern[] = {
+		"/usr/lib/x86_64-linux-gnu/libpython3.*.so.1.0", "/usr/bin/python3.[0-9]*[0-9]",
+		"/usr/lib/x86_64-linux-gnu/libc.so.6", "/lib*/libc.so.6"};
 
 	for (size_t i = 0; i < sizeof(pattern) / sizeof(pattern[0]); i++) {
 		if (!glob(pattern[i], 0, NULL, g) && g->gl_pathc)
@@ -327,7 +328,8 @@ static void test_truncated(void **state)
 	globfree(&g);
 }
 
-static const uint64_t evil[] = {0, 1, 7, 0x7fffffff, 0xffffffff, 1ULL << 47, ~0ULL, ~7ULL, 1ULL << 63};
+static const uint64_t evil[] = {0,	    1,	   7,	  0x7fffffff, 0xffffffff,
+				1ULL << 47, ~0ULL, ~7ULL, 1ULL << 63};
 
 /* Words of the headers, the dynamic section and the tables replaced by nasty ones. */
 static void test_corrupted(void **state)
@@ -409,14 +411,10 @@ static void test_huge_segment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_symbols),
-		cmocka_unit_test(test_build_id),
-		cmocka_unit_test(test_finder),
-		cmocka_unit_test(test_contradiction),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_corrupted),
-		cmocka_unit_test(test_no_elf),
-		cmocka_unit_test(test_huge_segment),
+		cmocka_unit_test(test_symbols),	  cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_finder),	  cmocka_unit_test(test_contradiction),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_corrupted),
+		cmocka_unit_test(test_no_elf),	  cmocka_unit_test(test_huge_segment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

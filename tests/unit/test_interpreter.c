@@ -282,7 +282,8 @@ static void test_open_at_attach(void **state)
 	assert_null(snapshot_thread(s, 1, &tid));
 	assert_int_equal(thread->open[0].flags, AP_F_AT_ATTACH);
 	assert_int_equal(thread->account.attach_opened, 1);
-	assert_true(thread->open[0].start_ts > 0 && thread->open[0].lo_ts == thread->open[0].start_ts);
+	assert_true(thread->open[0].start_ts > 0 &&
+		    thread->open[0].lo_ts == thread->open[0].start_ts);
 	assert_int_equal(h.names, 1);
 	assert_int_equal(h.name.callee, AP_CALLEE_TASK);
 	is_text(&h.name.task_name, "the worker");
@@ -292,9 +293,9 @@ static void test_open_at_attach(void **state)
 	assert_int_equal(h.codes, 2);
 	assert_string_equal(h.top, "leaf");
 	assert_int_equal(h.syscall, 0);
-	assert_int_equal(snapshot_look(t.process, t.memory, &in, t.pid, thread, &thread->open[0], hear,
-				       &h),
-			 AP_SEEN_UNDER);
+	assert_int_equal(
+		snapshot_look(t.process, t.memory, &in, t.pid, thread, &thread->open[0], hear, &h),
+		AP_SEEN_UNDER);
 	assert_int_equal(h.blocks, 2);
 	/* The next callback's `_run` lies where this one's did, and is another one. */
 	kept = *thread;
@@ -305,9 +306,9 @@ static void test_open_at_attach(void **state)
 	assert_int_equal(h.name.callee, AP_CALLEE_FUNCTION);
 	is_text(&h.name.callback, "leaf");
 	assert_int_equal(h.frames, 1);
-	assert_int_equal(snapshot_look(t.process, t.memory, &in, t.pid, &kept, &kept.open[0], NULL,
-				       NULL),
-			 AP_SEEN_OVER);
+	assert_int_equal(
+		snapshot_look(t.process, t.memory, &in, t.pid, &kept, &kept.open[0], NULL, NULL),
+		AP_SEEN_OVER);
 	snapshot__free(s);
 	end(&t);
 }
@@ -360,7 +361,7 @@ static void test_gone_meanwhile(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_asyncio_later), cmocka_unit_test(test_open_at_attach),
+		cmocka_unit_test(test_asyncio_later),	  cmocka_unit_test(test_open_at_attach),
 		cmocka_unit_test(test_between_callbacks), cmocka_unit_test(test_not_python),
 		cmocka_unit_test(test_gone_meanwhile),
 	};

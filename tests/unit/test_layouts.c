@@ -15,9 +15,10 @@ static struct refusal why;
 static void words_3_13(uint64_t debug[LAYOUT_DEBUG_WORDS])
 {
 	static const uint16_t word[][2] = {
-		{5, 632},  {9, 7344}, {10, 7392}, {18, 7760}, {21, 8},	 {23, 72},  {24, 152}, {25, 160},
-		{29, 8},   {30, 0},   {31, 56},	  {32, 72},   {33, 70},	 {35, 112}, {36, 120}, {37, 128},
-		{38, 136}, {39, 68},  {43, 200},  {47, 24},   {68, 32},	 {69, 16},  {70, 40},  {72, 208},
+		{5, 632},  {9, 7344}, {10, 7392}, {18, 7760}, {21, 8},	 {23, 72},
+		{24, 152}, {25, 160}, {29, 8},	  {30, 0},    {31, 56},	 {32, 72},
+		{33, 70},  {35, 112}, {36, 120},  {37, 128},  {38, 136}, {39, 68},
+		{43, 200}, {47, 24},  {68, 32},	  {69, 16},   {70, 40},	 {72, 208},
 	};
 
 	memset(debug, 0, LAYOUT_DEBUG_WORDS * sizeof(*debug));
@@ -136,11 +137,18 @@ static void test_impossible_debug_offsets(void **state)
 		uint64_t value;
 		const char *name;
 	} bad[] = {
-		{9, 7345, "interp_threads_head"}, {18, 1ULL << 40, "gil_last_holder"},
-		{23, 0xfffffffffffffff8, "thread_frame"}, {29, 16, "frame_previous"},
-		{30, 8, "frame_previous"}, {31, 128, "frame_instr"}, {33, 4096, "frame_owner"},
-		{35, 3, "code_filename"}, {43, 70000, "code_adaptive"}, {5, 7, "runtime_interpreters_main"},
-		{5, 1 << 20, "runtime_interpreters_main"}, {72, ~0ULL, "interp_collecting"},
+		{9, 7345, "interp_threads_head"},
+		{18, 1ULL << 40, "gil_last_holder"},
+		{23, 0xfffffffffffffff8, "thread_frame"},
+		{29, 16, "frame_previous"},
+		{30, 8, "frame_previous"},
+		{31, 128, "frame_instr"},
+		{33, 4096, "frame_owner"},
+		{35, 3, "code_filename"},
+		{43, 70000, "code_adaptive"},
+		{5, 7, "runtime_interpreters_main"},
+		{5, 1 << 20, "runtime_interpreters_main"},
+		{72, ~0ULL, "interp_collecting"},
 	};
 	uint64_t debug[LAYOUT_DEBUG_WORDS];
 
@@ -148,8 +156,8 @@ static void test_impossible_debug_offsets(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		words_3_13(debug);
 		debug[bad[i].word] = bad[i].value;
-		assert_int_equal(layout_fill(V(13, 0), 144, debug, LAYOUT_DEBUG_WORDS, &layout, &why),
-				 -1);
+		assert_int_equal(
+			layout_fill(V(13, 0), 144, debug, LAYOUT_DEBUG_WORDS, &layout, &why), -1);
 		assert_int_equal(why.code, EXIT_INTERPRETER);
 		assert_non_null(strstr(why.what, bad[i].name));
 	}
@@ -168,7 +176,8 @@ static void test_other_builds(void **state)
 	debug[1] = V(13, 1);
 	assert_int_equal(layout_fill(V(13, 0), 144, debug, LAYOUT_DEBUG_WORDS, &layout, &why), -1);
 	words_3_13(debug);
-	assert_int_equal(layout_fill(V(13, 0), 144, debug, LAYOUT_DEBUG_WORDS - 1, &layout, &why), -1);
+	assert_int_equal(layout_fill(V(13, 0), 144, debug, LAYOUT_DEBUG_WORDS - 1, &layout, &why),
+			 -1);
 	debug[0]++;
 	assert_int_equal(layout_fill(V(13, 0), 144, debug, LAYOUT_DEBUG_WORDS, &layout, &why), -1);
 }

@@ -32,10 +32,13 @@ static void test_parse(void **state)
 	const struct mapping *map;
 
 	(void)state;
-	parse("00400000-00401000 r--p 00000000 08:01 1234                       /usr/bin/python3.11\n"
-	      "00401000-00500000 r-xp 00001000 08:01 1234                       /usr/bin/python3.11\n"
+	parse("00400000-00401000 r--p 00000000 08:01 1234                       "
+	      "/usr/bin/python3.11\n"
+	      "00401000-00500000 r-xp 00001000 08:01 1234                       "
+	      "/usr/bin/python3.11\n"
 	      "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 \n"
-	      "7f0000002000-7f0000003000 r-xp 00002000 fe:10 99  /lib/a b\\012c/libc.so.6 (deleted)\n"
+	      "7f0000002000-7f0000003000 r-xp 00002000 fe:10 99  /lib/a b\\012c/libc.so.6 "
+	      "(deleted)\n"
 	      "7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]\n"
 	      "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0          [vsyscall]\n");
 	assert_int_equal(maps_cnt(maps), 6);
@@ -63,10 +66,12 @@ static void test_forged(void **state)
 	(void)state;
 	parse("");
 	assert_int_equal(maps_cnt(maps), 0);
-	parse("garbage\n\n-\n1000-\n1000-2000\n1000-2000 r-xp\n1000-2000 r-xp 0\n1000-2000 r-xp 0 8:1\n"
+	parse("garbage\n\n-\n1000-\n1000-2000\n1000-2000 r-xp\n1000-2000 r-xp 0\n1000-2000 r-xp 0 "
+	      "8:1\n"
 	      "2000-1000 r-xp 00000000 08:01 12 /x\n1000-1000 r-xp 00000000 08:01 12 /x\n"
 	      "10000000000001000-2000 r-xp 0 08:01 12 /x\n1000-2000 r-xp 0 08:01 x /x\n"
-	      "1000-2000 r-xp 0 fffffff:01 12 /x\n1000-2000 r-xp 0 08:01 99999999999999999999 /x\n");
+	      "1000-2000 r-xp 0 fffffff:01 12 /x\n1000-2000 r-xp 0 08:01 99999999999999999999 "
+	      "/x\n");
 	assert_int_equal(maps_cnt(maps), 0);
 	/* the last line may lack its newline */
 	parse("1000-2000 r-xp 00000000 08:01 12 /x");
@@ -201,10 +206,8 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_forged),
-		cmocka_unit_test(test_bounded),
-		cmocka_unit_test(test_own),
+		cmocka_unit_test(test_parse),	    cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_bounded),	    cmocka_unit_test(test_own),
 		cmocka_unit_test(test_path_tricks),
 	};
 

@@ -23,13 +23,13 @@
 
 /* What a target has to tell. */
 struct told {
-	int status;	/* 0: ready, else an errno of its preparation */
+	int status; /* 0: ready, else an errno of its preparation */
 	uint64_t addr;
 };
 
 struct target {
 	pid_t pid;
-	int control;	/* closing it ends the target */
+	int control; /* closing it ends the target */
 	struct told told;
 	struct process *process;
 	struct memory *memory;
@@ -39,7 +39,8 @@ struct target {
 static void target_main(int report, int control, int hang)
 {
 	struct told told = {0};
-	uint8_t *page = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *page =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char byte;
 
 	/* Yama lets only ancestors read; the reading child is a brother. */
@@ -220,7 +221,8 @@ static void test_page_that_hangs(void **state)
 	(void)state;
 	start(&t, 1);
 	if (t.told.status) {
-		print_message("# skip: userfaultfd is not allowed here: %s\n", strerror(t.told.status));
+		print_message("# skip: userfaultfd is not allowed here: %s\n",
+			      strerror(t.told.status));
 		end(&t);
 		skip();
 	}
@@ -238,12 +240,9 @@ static void test_page_that_hangs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),
-		cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_target_gone),
-		cmocka_unit_test(test_child_holds_nothing),
-		cmocka_unit_test(test_child_killed),
-		cmocka_unit_test(test_page_that_hangs),
+		cmocka_unit_test(test_reads),	     cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_target_gone),  cmocka_unit_test(test_child_holds_nothing),
+		cmocka_unit_test(test_child_killed), cmocka_unit_test(test_page_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,12 +235,9 @@ static void test_escape(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_same),
-		cmocka_unit_test(test_exited),
-		cmocka_unit_test(test_execed),
-		cmocka_unit_test(test_main_thread_exited),
-		cmocka_unit_test(test_a_thread),
-		cmocka_unit_test(test_no_such_process),
+		cmocka_unit_test(test_same),	 cmocka_unit_test(test_exited),
+		cmocka_unit_test(test_execed),	 cmocka_unit_test(test_main_thread_exited),
+		cmocka_unit_test(test_a_thread), cmocka_unit_test(test_no_such_process),
 		cmocka_unit_test(test_escape),
 	};
 

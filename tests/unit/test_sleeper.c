@@ -113,7 +113,8 @@ static void test_tcp(int family, struct sockaddr *addr, socklen_t len)
 
 static void test_tcp4(void **state)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
 	(void)state;
 	test_tcp(AF_INET, (struct sockaddr *)&addr, sizeof(addr));
@@ -177,7 +178,8 @@ static void test_paths(void **state)
 
 static void poll_pair(void)
 {
-	struct pollfd fd[2] = {{.fd = pair[0], .events = POLLIN}, {.fd = pair[1], .events = POLLIN}};
+	struct pollfd fd[2] = {{.fd = pair[0], .events = POLLIN},
+			       {.fd = pair[1], .events = POLLIN}};
 
 	poll(fd, 2, -1);
 }

@@ -79,7 +79,8 @@ static void start(uint32_t minor)
 	struct refusal why;
 
 	if (minor < 13) {
-		assert_int_equal(layout_fill(0x030001f0 | minor << 16, 0, NULL, 0, &layout, &why), 0);
+		assert_int_equal(layout_fill(0x030001f0 | minor << 16, 0, NULL, 0, &layout, &why),
+				 0);
 	} else {
 		/* 3.14's frames: tagged pointers, locals at 80, owner at 74 */
 		assert_int_equal(layout_fill(0x030c01f0, 0, NULL, 0, &layout, &why), 0);
@@ -104,9 +105,11 @@ static void put_frame(unsigned int n, int code, uint64_t previous, uint32_t inst
 	fake_word(mem, at + layout.frame_code, code_at(code) | (layout.tag_mask ? 1 : 0));
 	fake_word(mem, at + layout.frame_previous, previous);
 	if (layout.lasti_scale)
-		fake_word(mem, at + layout.frame_instr, 0xdead000000000000 | instr / layout.lasti_scale);
+		fake_word(mem, at + layout.frame_instr,
+			  0xdead000000000000 | instr / layout.lasti_scale);
 	else
-		fake_word(mem, at + layout.frame_instr, code_at(code) + layout.code_adaptive + instr);
+		fake_word(mem, at + layout.frame_instr,
+			  code_at(code) + layout.code_adaptive + instr);
 	if (code == RUN || code == SAFE_RUN)
 		fake_word(mem, at + layout.frame_locals, HANDLE | (layout.tag_mask ? 1 : 0));
 	if (code == ONCE)
@@ -131,8 +134,11 @@ static void put_chain(const int *code, unsigned int cnt)
 /* The callback of CHAIN(LEAF, WORK, RUN, ONCE, FOREVER, MODULE). */
 static struct ap_open usual_open(void)
 {
-	return (struct ap_open){.run = frame_at(2), .run_prev = frame_at(3), .once = frame_at(3),
-				.forever = frame_at(4), .root = frame_at(5)};
+	return (struct ap_open){.run = frame_at(2),
+				.run_prev = frame_at(3),
+				.once = frame_at(3),
+				.forever = frame_at(4),
+				.root = frame_at(5)};
 }
 
 static const uint32_t minors[] = {8, 9, 10, 11, 12, 14};
@@ -317,7 +323,8 @@ static void test_bad_words(void **state)
 		start(12);
 		CHAIN(LEAF, WORK, RUN, ONCE, FOREVER, MODULE);
 		put_frame(1, WORK, bad[i], 0);
-		assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_ELSEWHERE);
+		assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack),
+				 AP_SEEN_ELSEWHERE);
 		assert_int_equal(stack.cut, AP_CUT_BAD);
 		assert_int_equal(stack.cnt, 2);
 		assert_true(frames_find_loop(&frames, frame_at(0), &loop) < 0);
@@ -328,7 +335,8 @@ static void test_bad_words(void **state)
 	}
 }
 
-/* One word changes between two reads, any word, before any read: no chain may hold a wrong object. */
+/* One word changes between two reads, any word, before any read: no chain may hold a wrong object.
+ */
 static void test_torn(void **state)
 {
 	struct ap_open open = usual_open();
@@ -361,12 +369,14 @@ static void test_noise(void **state)
 
 		start(minors[round % 6]);
 		for (size_t i = 0; i < FAKE_SZ; i += 8) {
-			uint64_t word = random() % 4 ? FAKE_BASE + (uint64_t)random() % FAKE_SZ / 8 * 8
-						     : (uint64_t)random() << 33 ^ (uint64_t)random();
+			uint64_t word = random() % 4
+						? FAKE_BASE + (uint64_t)random() % FAKE_SZ / 8 * 8
+						: (uint64_t)random() << 33 ^ (uint64_t)random();
 
 			memcpy(mem->bytes + i, &word, sizeof(word));
 		}
-		frames_look(&frames, FAKE_BASE + (uint64_t)random() % FAKE_SZ / 8 * 8, &open, &stack);
+		frames_look(&frames, FAKE_BASE + (uint64_t)random() % FAKE_SZ / 8 * 8, &open,
+			    &stack);
 		assert_true(stack.cnt <= AP_FRAMES_MAX);
 		frames_find_loop(&frames, FAKE_BASE + (uint64_t)random() % FAKE_SZ / 8 * 8, &loop);
 		assert_true(frames_threads(&frames, INTERP, tstate, 64) <= 64);
@@ -497,20 +507,13 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_under),
-		cmocka_unit_test(test_over),
-		cmocka_unit_test(test_elsewhere),
-		cmocka_unit_test(test_shims),
-		cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_cycles),
-		cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_bad_words),
-		cmocka_unit_test(test_torn),
-		cmocka_unit_test(test_noise),
-		cmocka_unit_test(test_find_loop),
-		cmocka_unit_test(test_find_loop_run),
-		cmocka_unit_test(test_class),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_under),	  cmocka_unit_test(test_over),
+		cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_shims),
+		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_cycles),
+		cmocka_unit_test(test_faults),	  cmocka_unit_test(test_bad_words),
+		cmocka_unit_test(test_torn),	  cmocka_unit_test(test_noise),
+		cmocka_unit_test(test_find_loop), cmocka_unit_test(test_find_loop_run),
+		cmocka_unit_test(test_class),	  cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, stop);

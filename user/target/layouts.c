@@ -37,78 +37,83 @@ struct field {
 
 /* clang-format off */
 static const struct field fields[] = {
-	/*				3.8   3.9  3.10  3.11  3.12  3.13  3.14  3.15 */
+	/*				   3.8   3.9  3.10  3.11  3.12  3.13  3.14  3.15 */
 
 	/* _PyStackRef, Include/internal/pycore_stackref.h: tagged from 3.14 on */
-	FIELD(tag_mask,			  0,    0,    0,    0,    0,    0,    3,    3),
+	FIELD(tag_mask,                     0,    0,    0,    0,    0,    0,    3,    3),
 
 	/* struct _ts, Include/cpython/pystate.h; 3.10 has a cframe, and `frame` still holds */
-	FIELD(thread_frame,		 24,   24,   24,   56,   56,   72,   72,   72),
-	FIELD(cframe_frame,		 NO,   NO,   NO,    8,    0,   NO,   NO,   NO),
-	FIELD(thread_next,		  8,    8,    8,    8,    8,    8,    8,    8),
-	FIELD(thread_native_id,		 NO,   NO,   NO,  160,  144,  160,  160,  184),
-	FIELD(thread_id,		176,  176,  176,  152,  136,  152,  152,  176),
+	FIELD(thread_frame,                24,   24,   24,   56,   56,   72,   72,   72),
+	FIELD(cframe_frame,                NO,   NO,   NO,    8,    0,   NO,   NO,   NO),
+	FIELD(thread_next,                  8,    8,    8,    8,    8,    8,    8,    8),
+	FIELD(thread_native_id,            NO,   NO,   NO,  160,  144,  160,  160,  184),
+	FIELD(thread_id,                  176,  176,  176,  152,  136,  152,  152,  176),
 
-	/* struct _frame, Include/cpython/frameobject.h (3.8-3.10);
-	 * struct _PyInterpreterFrame, Include/internal/pycore_frame.h (pycore_interpframe_structs.h
-	 * from 3.14); an owner of 3 is FRAME_OWNED_BY_CSTACK, from 3.14 BY_INTERPRETER, 4 BY_CSTACK */
-	FIELD(frame_code,		 32,   32,   32,   32,    0,    0,    0,    0),
-	FIELD(frame_previous,		 24,   24,   24,   48,    8,    8,    8,    8),
-	FIELD(frame_instr,		104,  104,   96,   56,   56,   56,   56,   56),
-	FIELD(frame_owner,		 NO,   NO,   NO,   NO,   70,   70,   74,   74),
-	FIELD(frame_shim,		  0,    0,    0,    0,    3,    3,    3,    3),
-	FIELD(frame_locals,		360,  360,  352,   72,   72,   72,   80,   80),
+	/*
+	 * struct _frame, Include/cpython/frameobject.h (3.8-3.10); struct _PyInterpreterFrame,
+	 * Include/internal/pycore_frame.h (pycore_interpframe_structs.h from 3.14). Owner 3 is
+	 * FRAME_OWNED_BY_CSTACK; from 3.14 on 3 is BY_INTERPRETER and 4 BY_CSTACK.
+	 */
+	FIELD(frame_code,                  32,   32,   32,   32,    0,    0,    0,    0),
+	FIELD(frame_previous,              24,   24,   24,   48,    8,    8,    8,    8),
+	FIELD(frame_instr,                104,  104,   96,   56,   56,   56,   56,   56),
+	FIELD(frame_owner,                 NO,   NO,   NO,   NO,   70,   70,   74,   74),
+	FIELD(frame_shim,                   0,    0,    0,    0,    3,    3,    3,    3),
+	FIELD(frame_locals,               360,  360,  352,   72,   72,   72,   80,   80),
 	/* f_lasti: bytes until 3.9, code units in 3.10 (Objects/frameobject.c), a pointer after */
-	FIELD(lasti_scale,		  1,    1,    2,    0,    0,    0,    0,    0),
+	FIELD(lasti_scale,                  1,    1,    2,    0,    0,    0,    0,    0),
 
 	/* PyCodeObject, Include/cpython/code.h */
-	FIELD(code_filename,		104,  104,  104,  112,  112,  112,  112,  112),
-	FIELD(code_name,		112,  112,  112,  120,  120,  120,  120,  120),
-	FIELD(code_qualname,		112,  112,  112,  128,  128,  128,  128,  128),
-	FIELD(code_firstlineno,		 40,   40,   40,   72,   68,   68,   68,   68),
-	FIELD(code_linetable,		120,  120,  120,  136,  136,  136,  136,  136),
-	FIELD(code_adaptive,		  0,    0,    0,  184,  192,  200,  208,  208),
+	FIELD(code_filename,              104,  104,  104,  112,  112,  112,  112,  112),
+	FIELD(code_name,                  112,  112,  112,  120,  120,  120,  120,  120),
+	FIELD(code_qualname,              112,  112,  112,  128,  128,  128,  128,  128),
+	FIELD(code_firstlineno,            40,   40,   40,   72,   68,   68,   68,   68),
+	FIELD(code_linetable,             120,  120,  120,  136,  136,  136,  136,  136),
+	FIELD(code_adaptive,                0,    0,    0,  184,  192,  200,  208,  208),
 
-	/* PyASCIIObject, PyCompactUnicodeObject, Include/cpython/unicodeobject.h: wstr went in 3.12 */
-	FIELD(str_length,		 16,   16,   16,   16,   16,   16,   16,   16),
-	FIELD(str_state,		 32,   32,   32,   32,   32,   32,   32,   32),
-	FIELD(str_ascii,		 48,   48,   48,   48,   40,   40,   40,   40),
-	FIELD(str_compact,		 72,   72,   72,   72,   56,   56,   56,   56),
+	/* PyASCIIObject, PyCompactUnicodeObject, Include/cpython/unicodeobject.h; 3.12: no wstr */
+	FIELD(str_length,                  16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(str_state,                   32,   32,   32,   32,   32,   32,   32,   32),
+	FIELD(str_ascii,                   48,   48,   48,   48,   40,   40,   40,   40),
+	FIELD(str_compact,                 72,   72,   72,   72,   56,   56,   56,   56),
 	/* PyBytesObject, Include/cpython/bytesobject.h */
-	FIELD(bytes_size,		 16,   16,   16,   16,   16,   16,   16,   16),
-	FIELD(bytes_data,		 32,   32,   32,   32,   32,   32,   32,   32),
+	FIELD(bytes_size,                  16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(bytes_data,                  32,   32,   32,   32,   32,   32,   32,   32),
 	/* _PyLongValue, Include/cpython/longintrepr.h */
-	FIELD(long_tag,			 NO,   NO,   NO,   NO,   16,   16,   16,   16),
-	FIELD(long_digit,		 NO,   NO,   NO,   NO,   24,   24,   24,   24),
+	FIELD(long_tag,                    NO,   NO,   NO,   NO,   16,   16,   16,   16),
+	FIELD(long_digit,                  NO,   NO,   NO,   NO,   24,   24,   24,   24),
 
 	/* PyFunctionObject, Include/cpython/funcobject.h */
-	FIELD(function_code,		 16,   16,   48,   48,   48,   48,   48,   48),
-	FIELD(function_qualname,	104,  104,   40,   40,   40,   40,   40,   40),
+	FIELD(function_code,               16,   16,   48,   48,   48,   48,   48,   48),
+	FIELD(function_qualname,          104,  104,   40,   40,   40,   40,   40,   40),
 	/* PyCFunctionObject, Include/cpython/methodobject.h; PyMethodObject, classobject.h */
-	FIELD(builtin_def,		 16,   16,   16,   16,   16,   16,   16,   16),
-	FIELD(builtin_self,		 24,   24,   24,   24,   24,   24,   24,   24),
-	FIELD(method_function,		 16,   16,   16,   16,   16,   16,   16,   16),
-	FIELD(method_self,		 24,   24,   24,   24,   24,   24,   24,   24),
+	FIELD(builtin_def,                 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(builtin_self,                24,   24,   24,   24,   24,   24,   24,   24),
+	FIELD(method_function,             16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(method_self,                 24,   24,   24,   24,   24,   24,   24,   24),
 	/* partialobject, Modules/_functoolsmodule.c */
-	FIELD(partial_function,		 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(partial_function,            16,   16,   16,   16,   16,   16,   16,   16),
 	/* TaskStepMethWrapper, TaskWakeupMethWrapper, Modules/_asynciomodule.c */
-	FIELD(wrapper_task,		 16,   16,   16,   16,   16,   16,   16,   16),
+	FIELD(wrapper_task,                16,   16,   16,   16,   16,   16,   16,   16),
 	/* _PyGenObject_HEAD, Include/cpython/genobject.h */
-	FIELD(coro_qualname,		 56,   56,   48,   40,   32,   32,   32,   32),
-	/* Handle.__slots__ in Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
-	FIELD(handle_callback,		 24,   24,   24,   24,   24,   24,   24,   24),
+	FIELD(coro_qualname,               56,   56,   48,   40,   32,   32,   32,   32),
+	/* Handle.__slots__, Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
+	FIELD(handle_callback,             24,   24,   24,   24,   24,   24,   24,   24),
 	/* struct _pycontextobject, Include/internal/pycore_context.h */
-	FIELD(context_entered,		 40,   40,   40,   40,   40,   40,   40,   40),
+	FIELD(context_entered,             40,   40,   40,   40,   40,   40,   40,   40),
 
 	/* PyTypeObject, Include/cpython/object.h */
-	FIELD(type_name,		 24,   24,   24,   24,   24,   24,   24,   24),
-	/* struct pyruntimestate, PyInterpreterState: Include/internal/pycore_runtime.h,
-	 * pycore_interp.h, pycore_gil.h, pycore_gc.h. In 3.8 gc belongs to the runtime. */
-	FIELD(runtime_interpreters_main, 40,   40,   40,   48,   48,  640,  816,  944),
-	FIELD(gil_in_runtime,		  1,    1,    1,    1,    0,    0,    0,    0),
-	FIELD(gil_last_holder,	       1160,  360,  360,  368, 1048, 7760, 7792, 7744),
-	FIELD(interp_threads_head,	  8,    8,    8,   16,   72, 7344, 7344, 7336),
-	FIELD(interp_collecting,	  0,  816,  816,  848,  312, 7600,    0,    0),
+	FIELD(type_name,                   24,   24,   24,   24,   24,   24,   24,   24),
+	/*
+	 * struct pyruntimestate, PyInterpreterState: Include/internal/pycore_runtime.h,
+	 * pycore_interp.h, pycore_gil.h, pycore_gc.h. In 3.8 gc belongs to the runtime; from
+	 * 3.13 on the sum of two debug words gives interp_collecting.
+	 */
+	FIELD(runtime_interpreters_main,   40,   40,   40,   48,   48,  640,  816,  944),
+	FIELD(gil_in_runtime,               1,    1,    1,    1,    0,    0,    0,    0),
+	FIELD(gil_last_holder,           1160,  360,  360,  368, 1048, 7760, 7792, 7744),
+	FIELD(interp_threads_head,          8,    8,    8,   16,   72, 7344, 7344, 7336),
+	FIELD(interp_collecting,            0,  816,  816,  848,  312, 7600,    0,    0),
 };
 
 /*
@@ -170,7 +175,7 @@ static const struct word {
 	WORD(str_ascii,			8,	 0x1000,   70,  80,  92),
 };
 
-/* The same for sums: runtime.interpreters_head (main is the next word), interp.gc + gc.collecting */
+/* The same for sums: runtime.interpreters_head (main follows it), interp.gc + gc.collecting. */
 static const uint16_t word_head[] = { 5, 5, 5 };
 static const uint16_t word_gc[] = { 10, 11, 11 };
 static const uint16_t word_collecting[] = { 72, 82, 95 };
