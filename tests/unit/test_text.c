@@ -146,6 +146,9 @@ static void test_durations(void **state)
 	stall.duration_ns = -1;
 	stall.at_attach = true;
 	assert_has(show(&fixture, &stall), "stall at least 1.50 s  ");
+	stall.line++;
+	stall.duration_lo_ns = 0;
+	assert_has(show(&fixture, &stall), "stall of unknown length  ");
 	close_text(&fixture);
 
 	assert_string_equal(words_duration(250000, out), "250 us");

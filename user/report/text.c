@@ -88,7 +88,11 @@ static void say_duration(const struct stall *stall, char *out, size_t out_sz)
 
 	words_duration(stall->duration_lo_ns, lo);
 	if (stall->duration_ns < 0) {
-		snprintf(out, out_sz, "at least %s", lo);
+		/* Nothing was seen of it between the attach and its end. */
+		if (stall->duration_lo_ns < 1000000)
+			snprintf(out, out_sz, "of unknown length");
+		else
+			snprintf(out, out_sz, "at least %s", lo);
 		return;
 	}
 	words_duration(stall->duration_ns, hi);
