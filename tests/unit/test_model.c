@@ -352,6 +352,25 @@ static void test_gone(void **state)
 	model__free(model);
 }
 
+/* Hits that no thread's account holds are in the sums, and no loop. */
+static void test_homeless(void **state)
+{
+	struct model *model = new_model();
+	struct ap_account account = {.hits = 5, .ignored = {[AP_IGN_NO_THREAD] = 5}}, sum;
+	struct run_summary summary = {};
+
+	(void)state;
+	assert_int_equal(model__set_account(model, PID, 0, "", &account), 0);
+	account = (struct ap_account){.hits = 3, .open = 3};
+	assert_int_equal(model__set_account(model, PID, TID, "py", &account), 0);
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loop_cnt, 1);
+	run_account(&summary, &sum);
+	assert_int_equal(sum.hits, 8);
+	assert_true(account_holds(&sum));
+	model__free(model);
+}
+
 /* Evidence of callbacks that never become slow goes: the longest unused first, per thread. */
 static void test_forgotten(void **state)
 {
@@ -408,6 +427,7 @@ int main(void)
 		cmocka_unit_test(test_coro_of_python_task),
 		cmocka_unit_test(test_code_order),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_homeless),
 		cmocka_unit_test(test_forgotten),
 	};
 

@@ -480,6 +480,10 @@ int model__summarise(struct model *model, struct run_summary *summary)
 		return -ENOMEM;
 	HASH_ITER(hh, model->threads, thread, next)
 	{
+		if (!thread->key.tid) {
+			account_add(&summary->homeless, &thread->loop.account);
+			continue;
+		}
 		loop_sort(&thread->loop);
 		model->loops[i++] = &thread->loop;
 	}

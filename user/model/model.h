@@ -45,7 +45,8 @@ int model__feed(struct model *model, const void *record, size_t record_sz);
 /*
  * The kernel side's account of a thread as it stands now; replaces the one
  * given before. AP_GONE brings a thread's last one itself; after it an account
- * of the same tid is a new thread and adds to the old.
+ * of the same tid is a new thread and adds to the old. tid 0: hits of the process
+ * that no thread's account holds, which are no loop.
  */
 int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const char *comm,
 		       const struct ap_account *account);
@@ -63,7 +64,7 @@ struct model_counts {
 void model__counts(const struct model *model, struct model_counts *counts);
 
 /*
- * Fills loops, loop_cnt and counts of `summary` (the rest is the collector's);
+ * Fills loops, loop_cnt and counts of `summary`, adds to homeless (the rest is the collector's);
  * valid until the next call on the model.
  */
 int model__summarise(struct model *model, struct run_summary *summary);
