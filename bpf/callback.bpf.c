@@ -174,7 +174,7 @@ int on_task_dealloc(struct pt_regs *ctx)
 		if (o->word2 != task && o->word3 != task)
 			continue;
 		if (!o->named && (now - o->start_ts) * 2 >= t->threshold_ns)
-			name_send(t, i);
+			name_send(t, i, 1);
 		/* Whatever was not named by now never will be. */
 		o->named = 1;
 	}

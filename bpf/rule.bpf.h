@@ -49,7 +49,7 @@ int sched_settle(struct ap_thread *t);
 
 /* Send a closed callback or iteration, with its name and its longest block. */
 int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi);
-int name_send(struct ap_thread *t, __u32 index);
+int name_send(struct ap_thread *t, __u32 index, int alive);
 int code_send_stack(struct ap_thread *t, __u32 stack);
 int file_resolve(struct ap_thread *t, __u32 block);
 

@@ -72,7 +72,7 @@ int on_tick(struct bpf_perf_event_data *ctx)
 		note_bounds(o, seen, now);
 	if (seen == AP_SEEN_UNDER && now - o->start_ts >= t->long_ns) {
 		if (!o->named)
-			name_send(t, index);
+			name_send(t, index, 1);
 		send_sample(t, o->seq, seen, ctx);
 	} else if (t->iteration.start_ts && now - t->iteration.start_ts >= t->long_ns) {
 		send_sample(t, t->iteration.seq, seen, ctx);

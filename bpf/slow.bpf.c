@@ -164,7 +164,8 @@ static __always_inline int is_step(struct ap_layout *l, __u64 code)
 	return word == 0x706574735f5fULL || word == 0x7075656b61775f5fULL;
 }
 
-static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n)
+static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n,
+				      int alive)
 {
 	struct ap_layout *l = &t->layout;
 	__u64 function = 0, code = 0;
@@ -199,7 +200,7 @@ static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, st
 		n->callee = AP_CALLEE_OTHER;
 		name_of_cstring(read_word(o->type + l->type_name), &n->callback);
 	}
-	if (n->task)
+	if (n->task && alive)
 		name_of_task(l, n);
 	if (function)
 		code = read_word(function + l->function_code);
@@ -212,8 +213,11 @@ static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, st
 	}
 }
 
-/* Who callback `index` is, read while it is open. */
-__noinline int name_send(struct ap_thread *t, __u32 index)
+/*
+ * Who callback `index` is. `alive`: its task can't have been freed, since the
+ * callback runs, or since a probe would have told.
+ */
+__noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 {
 	struct ap_open *o;
 	struct ap_name *n;
@@ -231,7 +235,7 @@ __noinline int name_send(struct ap_thread *t, __u32 index)
 			 __builtin_offsetof(struct ap_name, task_name) - sizeof(n->head));
 	n->task_name.text = n->coro.text = n->callback.text = (struct ap_text){};
 	n->seq = o->seq;
-	name_fill(t, o, n);
+	name_fill(t, o, n, alive);
 	emit_end(n);
 	return 0;
 }
@@ -273,12 +277,9 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	if (!t || index > RULE_ITERATION)
 		return 0;
 	o = rule_open(t, index);
-	/*
-	 * At exit and exec the memory that held the names is no longer there. Else it may be a
-	 * task's that was freed since, unless a probe on its death would have told.
-	 */
-	if (!o->named && !gone && index != RULE_ITERATION && has_task_probe())
-		name_send(t, index);
+	/* At exit and exec the memory that held the names is no longer there. */
+	if (!o->named && !gone && index != RULE_ITERATION)
+		name_send(t, index, has_task_probe());
 	rule_unfresh(o);
 	if (!gone)
 		send_longest(t, o);

@@ -85,7 +85,7 @@ int on_leave(void *ctx)
 		if (i >= t->depth)
 			break;
 		if (!o->named && (now - o->start_ts) * 2 >= t->threshold_ns)
-			name_send(t, i);
+			name_send(t, i, 1);
 	}
 	thread_leave(t);
 	return 0;

@@ -108,7 +108,9 @@ class Judge:
 			return r["kind"] == "callback" and r["callback"] == truth["callback"]
 		if not truth.get("task"):
 			return True
-		return (r["kind"], r["task"], r["coro"]) == ("task", truth["task"], truth["coro"])
+		# The name of a Task that is written in Python is not known, and not made up.
+		task = truth["task"] if truth.get("in_c", True) else None
+		return (r["kind"], r["task"], r["coro"]) == ("task", task, truth["coro"])
 
 	def compare(self, truth, report, needed):
 		r, problems = report.record, []

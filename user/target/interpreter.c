@@ -25,10 +25,10 @@
 #include "target/maps.h"
 #include "target/symbols.h"
 
-#define THREAD_INTERP 16 /* PyThreadState.interp, Include/cpython/pystate.h, 3.8 to 3.15 */
-#define THREADS_MAX   4096
-#define HOLDER_TRIES  5
-#define LONG_MAX_NS   10000000ULL
+#define THREAD_INTERP	16 /* PyThreadState.interp, Include/cpython/pystate.h, 3.8 to 3.15 */
+#define THREADS_MAX	4096
+#define INTERVAL_MAX_US 3600000000ULL /* an hour: nobody asks for more */
+#define LONG_MAX_NS	10000000ULL
 
 static const char remedy_python[] = "give the pid of a running CPython program";
 
@@ -267,21 +267,34 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
-static int is_thread_of(struct search *s, uint64_t tstate, uint64_t interpreter)
+static int is_address(uint64_t word)
 {
-	return tstate >= 4096 && !(tstate & 7) && tstate < 1ULL << 47 &&
-	       read_word(s, tstate + THREAD_INTERP) == interpreter;
+	return word >= 4096 && !(word & 7) && word < 1ULL << 47;
 }
 
-/* Does the last holder look like a thread of this interpreter? It dangles while a thread dies. */
-static int check_holder(struct search *s, const struct interpreter *in)
+static int is_thread_of(struct search *s, uint64_t tstate, uint64_t interpreter)
 {
-	for (unsigned int i = 0; i < HOLDER_TRIES; i++) {
-		if (is_thread_of(s, read_word(s, in->gil_holder), in->main_interpreter))
-			return 0;
-		pause_ms(20);
-	}
-	return -1;
+	return is_address(tstate) && read_word(s, tstate + THREAD_INTERP) == interpreter;
+}
+
+/*
+ * struct _gil_runtime_state, Include/internal/pycore_gil.h, 3.8 to 3.15: interval
+ * in us (5000 unless sys.setswitchinterval()), last_holder, locked (-1 before it
+ * is made). The holder may dangle: its thread has exited and nobody has run since.
+ */
+static int check_gil(struct search *s, const struct interpreter *in)
+{
+	struct {
+		uint64_t interval_us, holder;
+		int32_t locked;
+	} gil;
+
+	if (memory_read(s->memory, in->gil_holder - 8, &gil, sizeof(gil)))
+		return -1;
+	if (!gil.interval_us || gil.interval_us > INTERVAL_MAX_US || gil.locked < 0 ||
+	    gil.locked > 1)
+		return -1;
+	return gil.holder && !is_address(gil.holder) ? -1 : 0;
 }
 
 /* The thread list must hold threads that the kernel knows, by the ids they see themselves. */
@@ -346,7 +359,7 @@ static int find_state(struct search *s, struct interpreter *in, struct refusal *
 			      in->version_text);
 	in->gil_holder =
 		(l->gil_in_runtime ? in->runtime : in->main_interpreter) + l->gil_last_holder;
-	if (check_holder(s, in))
+	if (check_gil(s, in))
 		return refuse(
 			why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
 			"the GIL of CPython %s is not where its version has it", in->version_text);

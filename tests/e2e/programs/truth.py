@@ -124,6 +124,8 @@ class during:
 				task = None
 			if task:
 				self.fact.setdefault("task", task.get_name())
+				self.fact["in_c"] = any(
+					one.__module__ == "_asyncio" for one in type(task).__mro__)
 				self.fact.setdefault("coro", task.get_coro().__qualname__)
 		self.fact["a"] = ns()
 		return self.fact
