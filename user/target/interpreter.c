@@ -24,6 +24,7 @@
 #include "target/layouts.h"
 #include "target/maps.h"
 #include "target/symbols.h"
+#include "target/version.h"
 
 #define THREAD_INTERP	16 /* PyThreadState.interp, Include/cpython/pystate.h, 3.8 to 3.15 */
 #define THREADS_MAX	4096
@@ -169,72 +170,13 @@ static int load_file(struct search *s, const struct mapping *map, struct elf **e
 	return 0;
 }
 
-/*
- * Before Py_Version there is only the text PY_VERSION, "3.10.13", somewhere in
- * the file; linkers merge it into the tail of a path. All that end so must agree.
- */
-static uint32_t version_from_text(const struct elf *e, unsigned int minor)
-{
-	uint32_t version = 0;
-	char prefix[8];
-	int len = snprintf(prefix, sizeof(prefix), "3.%u.", minor);
-
-	for (size_t i = 0; i < elf_segment_cnt(e); i++) {
-		const struct elf_segment *seg = elf_segment(e, i);
-		const char *data = elf_bytes(e, seg->vaddr, seg->filesz);
-		const char *end = data + seg->filesz, *at = data;
-
-		while (data && (at = memmem(at, (size_t)(end - at), prefix, (size_t)len))) {
-			int inside = at > data && (isdigit((unsigned char)at[-1]) || at[-1] == '.');
-			unsigned int micro = 0, digits = 0;
-			uint32_t found;
-
-			at += len;
-			for (; at < end && isdigit((unsigned char)*at) && digits < 3; digits++)
-				micro = micro * 10 + (unsigned int)(*at++ - '0');
-			if (inside || !digits || micro > 255 || at >= end ||
-			    (*at && *at != 'r' && *at != 'a' && *at != 'b' && *at != '+'))
-				continue;
-			/* What follows the digits is nothing, or "rc1", "b2", "+" of no release. */
-			found = 3u << 24 | minor << 16 | micro << 8 | (*at ? 0xa0 : 0xf0);
-			if (version && version != found)
-				return 0;
-			version = found;
-		}
-	}
-	return version;
-}
-
-/* From the names "libpython3.10.so.1.0" and "python3.10". */
-static int minor_from_name(const char *file, unsigned int *major, unsigned int *minor)
-{
-	const char *base = strrchr(file, '/');
-	const char *s = strstr(base ? base : file, "python");
-
-	return s && sscanf(s, "python%2u.%3u", major, minor) == 2 ? 0 : -1;
-}
-
 static int find_version(struct search *s, const struct symbols *sym, struct interpreter *in,
 			struct refusal *why)
 {
-	const void *word = sym->version_word ? elf_bytes(s->elf, sym->version_word, 4) : NULL;
-	unsigned int major = 0, minor = 0;
-
-	if (word) {
-		memcpy(&in->version, word, sizeof(in->version));
-	} else {
-		/* Py_Version came with 3.11 (Include/pylifecycle.h). */
-		for (unsigned int m = 8; m <= 10 && !in->version; m++) {
-			if (!minor_from_name(in->file, &major, &minor) &&
-			    (major != 3 || minor != m))
-				continue;
-			in->version = version_from_text(s->elf, m);
-		}
-		if (!in->version)
-			return refuse(why, EXIT_INTERPRETER, "use CPython 3.8 to 3.15",
-				      "the version of %s can't be told, or it is too old",
-				      in->file);
-	}
+	in->version = version_read(s->elf, sym->version_word, in->file);
+	if (!in->version)
+		return refuse(why, EXIT_INTERPRETER, "use CPython 3.8 to 3.15",
+			      "the version of %s can't be told, or it is too old", in->file);
 	layout_version_text(in->version, in->version_text, sizeof(in->version_text));
 	return 0;
 }
@@ -514,7 +456,7 @@ static int find_main_file(struct search *s, struct interpreter *in, struct symbo
 	if (!elf_dynsym(s->elf, "Py_Initialize") && !elf_symtab(s->elf, "Py_Initialize"))
 		return refuse(why, EXIT_NO_PROCESS, remedy_python, "process %d (%s) is not Python",
 			      (int)process_pid(s->process), process_comm(s->process));
-	if (!minor_from_name(in->file, &major, &minor) && (major != 3 || minor < 8))
+	if (!version_from_name(in->file, &major, &minor) && (major != 3 || minor < 8))
 		return refuse(why, EXIT_INTERPRETER, "use CPython 3.8 to 3.15",
 			      "CPython %u.%u is not supported", major, minor);
 	return symbols_find(s->elf, sym, why);
