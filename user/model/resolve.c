@@ -259,21 +259,28 @@ static int64_t between_ns(uint64_t from, uint64_t to, uint64_t without)
 	return ns <= INT64_MAX ? (int64_t)ns : INT64_MAX;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	return len >= strlen(end) && !strcmp(text + len - strlen(end), end);
+}
+
 /*
  * The coroutine of a Task that is written in Python (Lib/asyncio/tasks.py): what
  * its `__step` called. Its name in the task object can't be read as a C task's can.
  */
 static const char *coro_under_step(const struct stall *stall)
 {
-	static const char step[] = "__step";
-	size_t i, len;
+	size_t i;
 
 	for (i = stall->frame_cnt; i-- > 1;) {
-		const char *func = stall->frames[i].func;
-
-		len = func ? strlen(func) : 0;
-		if (len >= sizeof(step) - 1 && !strcmp(func + len - (sizeof(step) - 1), step))
-			return stall->frames[i - 1].func;
+		if (!ends_with(stall->frames[i].func, "__step"))
+			continue;
+		/* 3.12 put a function in between. */
+		if (i > 1 && ends_with(stall->frames[i - 1].func, "__step_run_and_handle_result"))
+			i--;
+		return stall->frames[i - 1].func;
 	}
 	return NULL;
 }
