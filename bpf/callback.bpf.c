@@ -54,6 +54,9 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 	o->loop = t->last_loop;
 	o->callback = read_word(args);
 	ap_read(word, sizeof(word), o->callback);
+	o->qualname = t->layout.function_qualname == 40 ?
+			      word[5] :
+			      read_word(o->callback + t->layout.function_qualname);
 	o->type = word[1];
 	o->word2 = word[2];
 	o->word3 = word[3];
@@ -86,7 +89,11 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 context, _
 		return;
 	}
 	now = bpf_ktime_get_ns();
-	if (previous != t->last_prev)
+	/*
+	 * Frames before 3.11 are heap objects, and one that runs again keeps its address: a new
+	 * run_forever may call the same _run_once. Only _set_running_loop tells; without it, look.
+	 */
+	if (previous != t->last_prev || !t->account.loop_calls)
 		rule_resolve(t, previous);
 	if (t->depth) {
 		if (thread_top(t)->once == t->last_once)
@@ -143,6 +150,7 @@ int on_set_running_loop(struct pt_regs *ctx)
 	}
 	t->iteration.start_ts = 0;
 	t->poll_start = 0;
+	t->last_prev = 0;
 	thread_leave(t);
 	return 0;
 }

@@ -125,7 +125,7 @@ static __always_inline void signal_begin(struct ap_thread *t, __u64 now)
 	o->root = t->last_root;
 	o->loop = t->last_loop;
 	o->callback = 0;
-	o->type = o->word2 = o->word3 = o->word6 = 0;
+	o->type = o->word2 = o->word3 = o->word6 = o->qualname = 0;
 	t->account.signal_opened++;
 	t->depth = 1;
 	t->changes++;

@@ -145,8 +145,10 @@ __noinline int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 fr
 	s = rule_stack(t, stack);
 	s->cnt = 0;
 	s->cut = AP_CUT_NONE;
-	if (!frame)
+	if (!frame) {
 		s->cut = AP_CUT_NO_FRAME;
+		return AP_SEEN_ELSEWHERE;
+	}
 	/* Shims take a turn and no place. */
 	for (i = 0; i < AP_FRAMES_MAX + 32; i++) {
 		int seen = rule_step(t, index, stack, &look);
@@ -165,6 +167,19 @@ static __always_inline void count_closed(struct ap_account *a, __u64 end)
 		a->closed[end]++;
 }
 
+/*
+ * It slept when we came and has not left the CPU since: then it slept until
+ * the thread came back to the CPU, which it did once.
+ */
+static __always_inline void prove_sleep(struct ap_open *o, __u64 now)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 back = now - (task->se.cfs_rq->rq->clock - task->sched_info.last_arrival);
+
+	if (back > o->lo_ts && back < now)
+		o->lo_ts = back;
+}
+
 /* Close callback `index`, wherever it stands among the open ones. */
 __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now)
 {
@@ -174,8 +189,10 @@ __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now
 
 	if (!t || index >= AP_OPEN_MAX || index >= t->depth)
 		return 0;
-	sched_settle(t);
 	o = rule_open(t, index);
+	if (o->flags & AP_F_AT_ATTACH && !o->switches && !t->pending)
+		prove_sleep(o, now);
+	sched_settle(t);
 	if (o->over_ts && o->over_ts < hi) {
 		hi = o->over_ts;
 		end = AP_END_SAMPLE;
@@ -188,7 +205,8 @@ __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now
 	}
 	if (o->lo_ts > hi)
 		o->lo_ts = hi;
-	ran = hi - o->start_ts - o->suspended_ns;
+	/* Of one that was open when we came only what was seen counts: its start was not. */
+	ran = (o->flags & AP_F_AT_ATTACH ? o->lo_ts : hi) - o->start_ts - o->suspended_ns;
 
 	if (o->callee == AP_CALLEE_SIGNAL)
 		t->account.signal_closed++;

@@ -122,6 +122,21 @@ static __always_inline void name_of_code(struct ap_layout *l, __u64 code, struct
 	read_str(l, read_word(code + l->code_qualname), &out->text, out->data, AP_NAME_SZ);
 }
 
+/*
+ * Before 3.11 code has no qualified name, functions do. The str was there when
+ * the callback began, and is a constant of the code around it as a rule: take
+ * it if it is a str still.
+ */
+static __always_inline void name_of_function(struct ap_layout *l, __u64 code, __u64 qualname,
+					     struct ap_text_name *out)
+{
+	if (l->code_qualname == l->code_name && qualname &&
+	    read_word(qualname + 8) == read_word(read_word(code + l->code_name) + 8))
+		read_str(l, qualname, &out->text, out->data, AP_NAME_SZ);
+	else
+		name_of_code(l, code, out);
+}
+
 static __always_inline void name_of_cstring(__u64 addr, struct ap_text_name *out)
 {
 	long n = bpf_probe_read_user_str(out->data, AP_NAME_SZ, (void *)addr);
@@ -168,7 +183,7 @@ static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, st
 				      int alive)
 {
 	struct ap_layout *l = &t->layout;
-	__u64 function = 0, code = 0;
+	__u64 function = 0, code = 0, qualname = o->qualname;
 	char type[32] = {}, def[16] = {};
 
 	bpf_probe_read_user_str(type, sizeof(type), (void *)read_word(o->type + l->type_name));
@@ -202,11 +217,13 @@ static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, st
 	}
 	if (n->task && alive)
 		name_of_task(l, n);
-	if (function)
+	if (function) {
 		code = read_word(function + l->function_code);
+		qualname = read_word(function + l->function_qualname);
+	}
 	if (!code)
 		return;
-	name_of_code(l, code, &n->callback);
+	name_of_function(l, code, qualname, &n->callback);
 	if (n->callee == AP_CALLEE_METHOD && is_step(l, code)) {
 		n->callee = AP_CALLEE_TASK;
 		n->task = o->word3;

@@ -326,6 +326,7 @@ struct ap_open {
 	__u64 inner_ns;
 	__u64 callback;		/* the object that runs, and its first words */
 	__u64 type, word2, word3, word6;
+	__u64 qualname;		/* of a function: its __qualname__, a str */
 	__u64 exec_start, min_flt_start, maj_flt_start;
 	__u64 longest_ns;	/* longest off-CPU interval not yet sent */
 	__u64 off_ns[AP_OFF_CNT];

@@ -225,7 +225,7 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 		    struct ap_name *out)
 {
 	char type[TYPE_NAME_SZ];
-	uint64_t function = 0, code = 0;
+	uint64_t function = 0, code = 0, qualname = open->qualname;
 
 	read_type_name(m, l, open->type, type, sizeof(type));
 	if (!strcmp(type, "_asyncio.TaskStepMethWrapper") || !strcmp(type, "TaskStepMethWrapper") ||
@@ -252,11 +252,16 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 	}
 	if (out->task)
 		name_of_task(m, l, out);
-	if (function && read_word(m, function + l->function_code, &code))
+	if (function && (read_word(m, function + l->function_code, &code) ||
+			 read_word(m, function + l->function_qualname, &qualname)))
 		code = 0;
 	if (!code)
 		return;
-	name_of_code(m, l, code, &out->callback);
+	/* Before 3.11 code has no qualified name, functions do. */
+	if (l->code_qualname != l->code_name ||
+	    code_read_text(m, l, qualname, &out->callback.text, out->callback.data,
+			   sizeof(out->callback.data)))
+		name_of_code(m, l, code, &out->callback);
 	/* A Task in Python has its step as a bound method. */
 	if (out->callee == AP_CALLEE_METHOD && is_step(m, l, code)) {
 		out->callee = AP_CALLEE_TASK;

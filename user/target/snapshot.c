@@ -116,7 +116,8 @@ static uint64_t handle_callback(struct memory *m, const struct ap_layout *l, uin
 /* 56 bytes at the callback, the words that the kernel program keeps of it. */
 static void read_callback(struct snapshot *s, uint64_t handle, struct ap_open *open)
 {
-	uint64_t at = handle_callback(s->memory, &s->interpreter->layout, handle), word[7];
+	const struct ap_layout *l = &s->interpreter->layout;
+	uint64_t at = handle_callback(s->memory, l, handle), word[7];
 
 	if (!at || memory_read(s->memory, at, word, sizeof(word)))
 		return;
@@ -125,6 +126,9 @@ static void read_callback(struct snapshot *s, uint64_t handle, struct ap_open *o
 	open->word2 = word[2];
 	open->word3 = word[3];
 	open->word6 = word[6];
+	if (memory_read(s->memory, at + l->function_qualname, &open->qualname,
+			sizeof(open->qualname)))
+		open->qualname = 0;
 }
 
 /* Fills a thread from where its loop stands. 1: a callback is open and still was after the read. */
