@@ -23,6 +23,9 @@ static __always_inline int own_poll(struct ap_thread *t, __u64 frame)
 
 	if (ap_read_caller(&t->layout, frame, &code, &previous) || ap_is_run(t, code))
 		return 0;
+	/* A signal's handler runs above the frame that polls. It may sleep in select (3.8-3.10). */
+	if (t->depth && thread_top(t)->callee == AP_CALLEE_SIGNAL && frame != thread_top(t)->run)
+		return 0;
 	if (frame == t->last_once || previous == t->last_once)
 		return 1;
 	if (ap_read_caller(&t->layout, previous, &once_code, &forever))

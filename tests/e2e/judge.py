@@ -110,7 +110,13 @@ class Judge:
 			return True
 		# The name of a Task that is written in Python is not known, and not made up.
 		task = truth["task"] if truth.get("in_c", True) else None
-		return (r["kind"], r["task"], r["coro"]) == ("task", task, truth["coro"])
+		# Nor has its coroutine's frame a qualified name before 3.11.
+		coros = [truth["coro"]]
+		if task is None:
+			coros.append(truth["coro"].rsplit(".", 1)[-1])
+			# It is known from the stack alone, and there may be none: no tick fell into it.
+			coros += [] if r["stack"] else [None]
+		return (r["kind"], r["task"]) == ("task", task) and r["coro"] in coros
 
 	def compare(self, truth, report, needed):
 		r, problems = report.record, []
