@@ -245,13 +245,14 @@ static void print_target(const struct paint *p, const json_t *target, const json
 		fprintf(p->out, "  probes\n");
 	json_array_foreach((json_t *)sites, i, site)
 	{
-		fprintf(p->out, "    %-18s at 0x%llx, +0x%llx in %s\n", text_of(site, "name"),
+		fprintf(p->out, "    %-18s %s: %s, %d bytes after the entry\n",
+			text_of(site, "name"), text_of(site, "insn"), text_of(site, "cost"),
+			(int)json_integer_value(json_object_get(site, "skipped")));
+		fprintf(p->out, "      at 0x%llx: %s\n      +0x%llx in %s\n",
 			(unsigned long long)json_integer_value(json_object_get(site, "address")),
+			text_of(site, "bytes"),
 			(unsigned long long)json_integer_value(json_object_get(site, "offset")),
 			text_of(site, "file"));
-		fprintf(p->out, "      %s: %s, %s; %d bytes after the entry\n",
-			text_of(site, "bytes"), text_of(site, "insn"), text_of(site, "cost"),
-			(int)json_integer_value(json_object_get(site, "skipped")));
 	}
 }
 
