@@ -36,11 +36,10 @@ static __noinline int is_loop_call(struct ap_thread *t, __u64 code, __u64 previo
 }
 
 static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u64 previous,
-					  __u64 args, __u64 context, __u64 now)
+					  __u64 args, __u64 now)
 {
 	struct ap_open *o, *outer = NULL;
 	__u64 word[7] = {};
-	__s32 entered = 0;
 
 	if (t->depth)
 		outer = thread_top(t);
@@ -61,9 +60,6 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 	o->word2 = word[2];
 	o->word3 = word[3];
 	o->word6 = word[6];
-	/* call_soon(context=...) with a context that is entered already: it raises, nothing runs. */
-	if (!ap_read(&entered, sizeof(entered), context + t->layout.context_entered) && entered)
-		o->flags |= AP_F_ENTERED;
 	/* An inner run of the same loop suspends the callback that started it. */
 	if (outer && outer->loop == o->loop && !outer->suspend_ts)
 		outer->suspend_ts = now;
@@ -75,7 +71,7 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 	t->pending_seen = 0;
 }
 
-static __always_inline void callback_begin(struct ap_thread *t, __u64 context, __u64 args)
+static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 {
 	__u64 frame = calling_frame(t), code, previous, now;
 
@@ -93,7 +89,7 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 context, _
 	 * Frames before 3.11 are heap objects, and one that runs again keeps its address: a new
 	 * run_forever may call the same _run_once. Only _set_running_loop tells; without it, look.
 	 */
-	if (previous != t->last_prev || !t->account.loop_calls)
+	if (previous != t->last_prev || !t->has_loop_probe)
 		rule_resolve(t, previous);
 	if (t->depth) {
 		if (thread_top(t)->once == t->last_once)
@@ -105,7 +101,7 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 context, _
 		t->account.ignored[AP_IGN_FULL]++;
 		return;
 	}
-	callback_open(t, frame, previous, args, context, now);
+	callback_open(t, frame, previous, args, now);
 }
 
 /* context_run(self, args, nargs, kwnames): args[0] is the callback (Python/context.c, 3.8-3.15). */
@@ -117,7 +113,7 @@ int on_context_run(struct pt_regs *ctx)
 	if (!t)
 		return 0;
 	thread_enter(t);
-	callback_begin(t, ctx->di, ctx->si);
+	callback_begin(t, ctx->si);
 	thread_leave(t);
 	return 0;
 }

@@ -37,6 +37,7 @@ __noinline int thread_make(__u64 id)
 	t->threshold_ns = target->threshold_ns;
 	t->long_ns = target->long_ns;
 	t->collecting = target->collecting;
+	t->has_loop_probe = target->has_loop_probe;
 	bpf_get_current_comm(t->comm, sizeof(t->comm));
 	return 1;
 }

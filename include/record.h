@@ -238,7 +238,6 @@ enum {
 	AP_F_OVER_SEEN = 4,	/* hi is a sample that saw it over, not an event */
 	AP_F_PLACES_FULL = 8,	/* more places than AP_PLACES_MAX: the rest is in off_ns[] only */
 	AP_F_EXITED = 16,	/* ended by exit or exec */
-	AP_F_ENTERED = 32,	/* its context was entered already: it did not run */
 };
 
 struct ap_slow {
@@ -349,6 +348,7 @@ struct ap_thread {
 	__u64 threshold_ns;
 	__u64 long_ns;		/* blocks from here on are sent at once, samples too */
 	__u64 collecting;	/* address of gc.collecting, 0: unknown */
+	__u64 has_loop_probe;	/* when it was made; it may have come since */
 	__u64 tstate;
 	__u64 run_code;		/* the code of Handle._run, once learned */
 	__u64 last_prev, last_once, last_forever, last_root, last_loop;	/* raw previous -> resolved */

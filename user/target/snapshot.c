@@ -203,6 +203,7 @@ static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid, uin
 	seen->thread.threshold_ns = target.threshold_ns;
 	seen->thread.long_ns = target.long_ns;
 	seen->thread.collecting = target.collecting;
+	seen->thread.has_loop_probe = target.has_loop_probe;
 	seen->thread.tstate = tstate;
 	read_comm(s->process, tid, seen->thread.comm);
 	return seen;
