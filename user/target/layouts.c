@@ -100,7 +100,6 @@ static const struct field fields[] = {
 	/* Handle.__slots__, Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
 	FIELD(handle_callback,             24,   24,   24,   24,   24,   24,   24,   24),
 	/* struct _pycontextobject, Include/internal/pycore_context.h */
-	FIELD(context_entered,             40,   40,   40,   40,   40,   40,   40,   40),
 
 	/* PyTypeObject, Include/cpython/object.h */
 	FIELD(type_name,                   24,   24,   24,   24,   24,   24,   24,   24),
