@@ -16,6 +16,21 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
+/*
+ * What we found must still be what runs: a pid can exec, exit or be used again
+ * meanwhile, and that is the reason for whatever did not fit. -1 with `why` if so.
+ */
+static int refuse_if_changed(const struct watched *w, struct refusal *why)
+{
+	enum process_state state = process_state(w->process);
+
+	if (state == PROCESS_SAME)
+		return 0;
+	return refuse(why, EXIT_NO_PROCESS, "", "process %d %s while attaching",
+		      (int)process_pid(w->process),
+		      state == PROCESS_EXECED ? "became another program" : "exited");
+}
+
 int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct refusal *why)
 {
 	int err;
@@ -28,8 +43,10 @@ int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct re
 	if (err)
 		return refuse(why, EXIT_FAILED, "", "can't start the reader of process %d: %s", (int)pid,
 			      strerror(-err));
-	if (interpreter__find(w->process, w->memory, &w->interpreter, why))
+	if (interpreter__find(w->process, w->memory, &w->interpreter, why)) {
+		refuse_if_changed(w, why);
 		return -1;
+	}
 	return 0;
 }
 
@@ -101,14 +118,13 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 	w->probed_tid = process_live_tid(w->process);
 	if (!w->probed_tid)
 		return refuse(why, EXIT_NO_PROCESS, "", "process %d exited while attaching", (int)pid);
-	if (session__add(s, pid, w->probed_tid, &target, &probes, why))
+	if (session__add(s, pid, w->probed_tid, &target, &probes, why)) {
+		refuse_if_changed(w, why);
 		return -1;
-	/* What we found must still be what runs: a pid can exec or be used again meanwhile. */
-	if (process_state(w->process) != PROCESS_SAME) {
+	}
+	if (refuse_if_changed(w, why)) {
 		session__drop(s, pid);
-		return refuse(why, EXIT_NO_PROCESS, "", "process %d %s while attaching", (int)pid,
-			      process_state(w->process) == PROCESS_EXECED ? "became another program" :
-									    "exited");
+		return -1;
 	}
 	seed(w, s, &e);
 	w->state = WATCHED_LIVE;
