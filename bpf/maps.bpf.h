@@ -36,6 +36,14 @@ AP_MAP struct {
 	__type(value, struct ap_thread);
 } threads SEC(".maps");
 
+/* Written by the collector, of threads in callbacks that were open before. Key: as of `threads`. */
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, struct ap_proof);
+} proofs SEC(".maps");
+
 /* A zeroed thread: too large for the stack that new entries are made on. */
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -167,17 +167,14 @@ static __always_inline void count_closed(struct ap_account *a, __u64 end)
 		a->closed[end]++;
 }
 
-/*
- * It slept when we came and has not left the CPU since: then it slept until
- * the thread came back to the CPU, which it did once.
- */
-static __always_inline void prove_sleep(struct ap_open *o, __u64 now)
+/* It was open when we came: the collector may have seen it run, or sleep, without any event. */
+static __always_inline void take_proof(struct ap_open *o)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 back = now - (task->se.cfs_rq->rq->clock - task->sched_info.last_arrival);
+	__u64 id = bpf_get_current_pid_tgid();
+	struct ap_proof *proof = bpf_map_lookup_elem(&proofs, &id);
 
-	if (back > o->lo_ts && back < now)
-		o->lo_ts = back;
+	if (proof && proof->seq == o->seq && proof->lo_ts > o->lo_ts)
+		o->lo_ts = proof->lo_ts;
 }
 
 /* Close callback `index`, wherever it stands among the open ones. */
@@ -190,8 +187,8 @@ __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now
 	if (!t || index >= AP_OPEN_MAX || index >= t->depth)
 		return 0;
 	o = rule_open(t, index);
-	if (o->flags & AP_F_AT_ATTACH && !o->switches && !t->pending)
-		prove_sleep(o, now);
+	if (o->flags & AP_F_AT_ATTACH)
+		take_proof(o);
 	sched_settle(t);
 	if (o->over_ts && o->over_ts < hi) {
 		hi = o->over_ts;

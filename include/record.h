@@ -382,6 +382,15 @@ struct ap_target {
 	__u32 has_task_probe;	/* 1: Task tp_dealloc is probed, so a task not seen to die is alive */
 };
 
+/*
+ * What the collector saw of a callback that was open when it came and makes no
+ * event: it still ran at lo_ts.
+ */
+struct ap_proof {
+	__u64 seq;
+	__u64 lo_ts;
+};
+
 /* Key of the maps that remember addresses of one process. */
 struct ap_addr {
 	__u64 addr;

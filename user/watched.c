@@ -242,7 +242,8 @@ static void keep_block(void *ctx, const struct ap_head *record)
  * A callback that was open when we came and makes no event since: only its
  * frames can say that it goes on, and on what it sleeps.
  */
-static void prove(struct watched *w, pid_t tid, struct ap_thread *t, struct emitter *e)
+static void prove(struct watched *w, struct session *s, pid_t tid, struct ap_thread *t,
+		  struct emitter *e)
 {
 	struct ap_open *top = &t->open[t->depth - 1];
 	struct prover p = { .thread = t, .emitter = e };
@@ -251,10 +252,12 @@ static void prove(struct watched *w, pid_t tid, struct ap_thread *t, struct emit
 	if (!(top->flags & AP_F_AT_ATTACH) || t->pending || now - top->start_ts < t->threshold_ns)
 		return;
 	if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, top, keep_block, &p) ==
-	    AP_SEEN_UNDER)
+	    AP_SEEN_UNDER) {
 		top->lo_ts = now;
-	else
+		session__prove(s, process_pid(w->process), tid, top->seq, now);
+	} else {
 		t->pending = 0;
+	}
 }
 
 void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_t tid,
@@ -277,7 +280,7 @@ void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_
 	if (!second || session__thread(s, pid, tid, second) || second->changes != changes ||
 	    second->working || second->depth != t->depth)
 		goto out;
-	prove(w, tid, second, &e);
+	prove(w, s, tid, second, &e);
 	for (i = 0; i < second->depth; i++) {
 		const struct ap_open *open = &second->open[i];
 

@@ -228,6 +228,14 @@ int session__seed(struct session *s, pid_t pid, pid_t tid, const struct ap_threa
 	return 0;
 }
 
+void session__prove(struct session *s, pid_t pid, pid_t tid, uint64_t seq, uint64_t lo_ns)
+{
+	const struct ap_proof proof = { .seq = seq, .lo_ts = lo_ns };
+	uint64_t key = thread_key(pid, tid);
+
+	bpf_map_update_elem(bpf_map__fd(s->bpf->maps.proofs), &key, &proof, BPF_ANY);
+}
+
 void session__unseed(struct session *s, pid_t pid, pid_t tid)
 {
 	uint64_t key = thread_key(pid, tid);

@@ -69,6 +69,9 @@ void session__drain(struct session *s);
  */
 int session__seed(struct session *s, pid_t pid, pid_t tid, const struct ap_thread *thread);
 
+/* Callback `seq` of a seeded thread was seen to run at `lo_ns`. */
+void session__prove(struct session *s, pid_t pid, pid_t tid, uint64_t seq, uint64_t lo_ns);
+
 /* Takes a seeded thread back: what it was seeded with is over. */
 void session__unseed(struct session *s, pid_t pid, pid_t tid);
 
