@@ -22,6 +22,7 @@ def main():
 	assert commands.recv(64) == b"import\n"
 	import truth
 	truth.commands = commands
+	say(t="imported")
 	assert truth.listen() == "go"
 	with truth.Case("after the import"):
 		import asyncio
