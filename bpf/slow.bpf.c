@@ -103,6 +103,24 @@ __noinline int code_send_stack(struct ap_thread *t, __u32 stack)
 
 /* --- Names ------------------------------------------------------------------ */
 
+/*
+ * The target as it is described now. A thread keeps a copy of its layout, which
+ * is older than _asyncio if that was loaded later: it lacks the tasks' offsets.
+ */
+static __always_inline struct ap_target *current_target(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&targets, &tgid);
+}
+
+static __always_inline int has_task_probe(void)
+{
+	struct ap_target *target = current_target();
+
+	return target && target->has_task_probe;
+}
+
 
 static __always_inline int text_is(const char *have, const char *want, __u32 size)
 {
@@ -182,7 +200,8 @@ static __always_inline int is_step(struct ap_layout *l, __u64 code)
 static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n,
 				      int alive)
 {
-	struct ap_layout *l = &t->layout;
+	struct ap_target *target = current_target();
+	struct ap_layout *l = target ? &target->layout : &t->layout;
 	__u64 function = 0, code = 0, qualname = o->qualname;
 	char type[32] = {}, def[16] = {};
 
@@ -274,14 +293,6 @@ static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o)
 	b->seq = o->seq;
 	emit_copy(&b->head, AP_BLOCK,
 		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
-}
-
-static __always_inline int has_task_probe(void)
-{
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
-
-	return target && target->has_task_probe;
 }
 
 __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)

@@ -305,11 +305,29 @@ static void say_waiting(const struct watched *target)
 		(int)process_pid(target->process), target->interpreter.version_text);
 }
 
-static void say_ended(const struct watch *w, const struct watched *target)
+static void say_news(const struct watch *w, const struct watched *target, enum watched_news news)
 {
-	if (w->options->verbosity >= 0)
-		fprintf(stderr, "asyncprof: process %d %s\n", (int)process_pid(target->process),
+	int pid = process_pid(target->process);
+
+	if (w->options->verbosity < 0)
+		return;
+	switch (news) {
+	case NEWS_NONE:
+		break;
+	case NEWS_ENDED:
+		fprintf(stderr, "asyncprof: process %d %s\n", pid,
 			target->execed ? "became another program (exec)" : "exited");
+		break;
+	case NEWS_MOVED:
+		fprintf(stderr,
+			"asyncprof: a thread of process %d left and took the probes with it; "
+			"they are back, what ran meanwhile was not seen\n",
+			pid);
+		break;
+	case NEWS_ASYNCIO:
+		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);
+		break;
+	}
 }
 
 static int open_targets(struct watch *w)
@@ -343,28 +361,20 @@ static int attach_targets(struct watch *w)
 }
 
 /* How many are left. */
-static int check_targets(struct watch *w)
+static size_t check_targets(struct watch *w)
 {
-	int left = 0;
-	size_t i;
+	size_t i, left = 0;
 
 	for (i = 0; i < w->watched_cnt; i++) {
-		struct watched *target = &w->watched[i];
-		enum watched_state before = target->state;
-		unsigned int moved = target->moved;
 		struct refusal why;
+		int news = watched__check(&w->watched[i], w->session, &why);
 
-		/* Exiting now, most likely: the next check tells. Else its own probes are all that is lost. */
-		if (watched__check(target, w->session, &why))
+		/* Most likely it exits this moment: the next check tells. */
+		if (news < 0)
 			fprintf(stderr, "asyncprof: %s\n", why.what);
-		else if (target->moved != moved && w->options->verbosity >= 0)
-			fprintf(stderr,
-				"asyncprof: a thread of process %d left and took the probes with it; "
-				"they are back, what ran meanwhile was not seen\n",
-				(int)process_pid(target->process));
-		if (target->state == WATCHED_ENDED && before != WATCHED_ENDED)
-			say_ended(w, target);
-		left += target->state != WATCHED_ENDED;
+		else
+			say_news(w, &w->watched[i], news);
+		left += w->watched[i].state != WATCHED_ENDED;
 	}
 	return left;
 }
@@ -394,7 +404,7 @@ static int run(struct watch *w)
 		if (now >= next_check) {
 			next_check = now + CHECK_EVERY_NS;
 			note_write(w, face__tick(w->face, unix_now_ns(w)));
-			if (check_targets(w) == 0)
+			if (!check_targets(w))
 				break;
 		}
 		if (now - w->start_ns >= MEASURE_NS)

@@ -138,15 +138,15 @@ static int follow_thread(struct watched *w, struct session *s, struct refusal *w
 	pid_t tid = process_live_tid(w->process);
 
 	if (!tid || tid == w->probed_tid)
-		return 0;
+		return NEWS_NONE;
 	w->probed_tid = tid;
-	w->moved++;
-	return session__move(s, process_pid(w->process), tid, &probes, why);
+	return session__move(s, process_pid(w->process), tid, &probes, why) ? -1 : NEWS_MOVED;
 }
 
-/* _asyncio has been loaded since: its two probes join. */
-static int add_asyncio(struct watched *w, struct session *s, struct refusal *why)
+/* _asyncio has been loaded since: its two probes join, and where tasks keep their names is known. */
+static int join_asyncio(struct watched *w, struct session *s, struct refusal *why)
 {
+	pid_t pid = process_pid(w->process);
 	struct session_probes probes;
 	struct interpreter found;
 	struct ap_target target;
@@ -155,11 +155,14 @@ static int add_asyncio(struct watched *w, struct session *s, struct refusal *why
 		return -1;
 	interpreter__close(&w->interpreter);
 	w->interpreter = found;
-	interpreter_target(&w->interpreter, w->threshold_ns, &target);
 	probes = probes_of(w);
-	if (session__move(s, process_pid(w->process), w->probed_tid, &probes, why))
+	probes.context_run = NULL;
+	interpreter_target(&w->interpreter, w->threshold_ns, &target);
+	/* The probes first: what the target is said to have must be there. */
+	if (session__extend(s, pid, w->probed_tid, &probes, why) ||
+	    session__describe(s, pid, &target, why))
 		return -1;
-	return session__describe(s, process_pid(w->process), &target, why);
+	return NEWS_ASYNCIO;
 }
 
 int watched__check(struct watched *w, struct session *s, struct refusal *why)
@@ -167,17 +170,16 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 	enum process_state state;
 
 	if (w->state == WATCHED_ENDED)
-		return 0;
+		return NEWS_NONE;
 	state = process_state(w->process);
 	if (state == PROCESS_SAME && interpreter_has_changed(w->process, &w->interpreter))
-		return add_asyncio(w, s, why);
+		return join_asyncio(w, s, why);
 	if (state == PROCESS_SAME)
 		return follow_thread(w, s, why);
-	if (w->state == WATCHED_LIVE)
-		session__drop(s, process_pid(w->process));
+	session__drop(s, process_pid(w->process));
 	w->execed = state == PROCESS_EXECED;
 	w->state = WATCHED_ENDED;
-	return 0;
+	return NEWS_ENDED;
 }
 
 /* Code objects of a stack that the kernel side holds but has not sent yet. */

@@ -27,7 +27,6 @@ struct watched {
 	enum watched_state state;
 	int execed;		/* 1: ended by exec */
 	pid_t probed_tid;	/* the thread through which the probes are attached */
-	unsigned int moved;	/* how often that thread left and the probes were put back */
 	struct process *process;
 	struct memory *memory;
 	struct interpreter interpreter;
@@ -50,11 +49,14 @@ void watched__close(struct watched *w);
 int watched__attach(struct watched *w, struct session *s, watched_record emit, void *ctx,
 		    struct refusal *why);
 
-/*
- * Has it ended? Changes the state and takes the probes away if so. Puts the
- * probes back when the thread that carried them has left, and adds those of
- * _asyncio once that is loaded. 0, or -1 with `why`.
- */
+enum watched_news {
+	NEWS_NONE,
+	NEWS_ENDED,	/* it exited or called exec: the state says so, the probes are gone */
+	NEWS_MOVED,	/* the thread that carried the probes left; they are back on another */
+	NEWS_ASYNCIO,	/* it has loaded _asyncio, whose probes joined */
+};
+
+/* What has become of it? Acts on it and tells: enum watched_news, or -1 with `why`. */
 int watched__check(struct watched *w, struct session *s, struct refusal *why);
 
 /*

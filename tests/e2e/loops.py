@@ -44,7 +44,7 @@ def no_asyncio_yet(profiler, target):
 	"""Python without asyncio is no error: asyncprof waits, and says so."""
 	profiler.wait_said("without asyncio yet")
 	target.send("import")
-	target.wait("imported")
+	profiler.wait_said("has loaded asyncio")
 	profiler.started()
 	target.send("go")
 

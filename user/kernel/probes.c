@@ -173,7 +173,7 @@ int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site
 	struct bpf_link *link;
 	int err;
 
-	if (site->cost == SITE_NONE)
+	if (!site || site->cost == SITE_NONE)
 		return 0;
 	link = bpf_program__attach_uprobe_opts(program, pid, site->path, site->offset, &opts);
 	if (!link) {

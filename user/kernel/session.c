@@ -172,6 +172,14 @@ int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target
 	return 0;
 }
 
+int session__extend(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
+		    struct refusal *why)
+{
+	struct watched *w = find_watched(s, pid);
+
+	return w && attach(s, tid, probes, &w->probes, why) ? -1 : 0;
+}
+
 int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
 		  struct refusal *why)
 {

@@ -30,7 +30,7 @@ int session__open(session_record on_record, void *ctx, struct session **out, str
 /* Attaches what looks at the whole machine: switch, exit, exec, polls, tick. */
 int session__start(struct session *s, struct refusal *why);
 
-/* The probes of one process. Sites of cost SITE_NONE are left out. */
+/* The probes of one process. Those that are NULL, or of cost SITE_NONE, are left out. */
 struct session_probes {
 	const struct site *context_run;
 	const struct site *set_running_loop;
@@ -48,6 +48,9 @@ int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target
 /* Describes it anew: what its programs may rely on has changed. */
 int session__describe(struct session *s, pid_t pid, const struct ap_target *target,
 		      struct refusal *why);
+/* Adds probes to those that it has. */
+int session__extend(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
+		    struct refusal *why);
 int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
 		  struct refusal *why);
 

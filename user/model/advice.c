@@ -17,6 +17,9 @@ static const char *const sqlite_files[] = {".sqlite", ".sqlite3", "-journal", "-
 static const struct advice native_sleep_advice = {
 	"native.sleep", "a C library slept (sqlite3 busy?): call it in asyncio.to_thread()"};
 
+static const struct advice iteration_advice = {
+	"iteration", "many callbacks in one go: spread them out; a lower -t names each"};
+
 /*
  * The first row that fits decides. A row fits when the stall's cause is one of
  * `causes` and, where `frame` is given, a frame near the leaf is of that file
@@ -143,6 +146,14 @@ static int is_sqlite(const char *path)
 
 const struct advice *advice_for(const struct stall *stall)
 {
+	/* None of its callbacks is to blame alone. */
+	if (stall->kind == STALL_ITERATION) {
+		int starved = stall->cause == CAUSE_RUNQUEUE || stall->cause == CAUSE_THROTTLED;
+
+		return stall->inner_cnt > 1 && stall->cause != CAUSE_LOOP && !starved
+			       ? &iteration_advice
+			       : NULL;
+	}
 	if (stall->cause == CAUSE_SLEEP && stall->native_sleep)
 		return &native_sleep_advice;
 	if ((stall->cause == CAUSE_FILE || stall->cause == CAUSE_FLOCK) &&

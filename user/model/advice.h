@@ -15,7 +15,7 @@ struct advice {
 	const char *text; /* one line */
 };
 
-/* Static storage; NULL: none is known. Needs cause, causes, syscall and frames of the stall. */
+/* Static storage; NULL: none is known. Needs kind, cause, syscall and frames of the stall. */
 const struct advice *advice_for(const struct stall *stall);
 
 #endif

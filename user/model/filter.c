@@ -111,16 +111,17 @@ static int add_pattern(struct pattern **list, const char *text, bool split, stru
 	if (!pattern)
 		return refuse(why, EXIT_FAILED, NULL, "out of memory");
 	strcpy(pattern->text, text);
-	pattern->module = pattern->text;
-	pattern->func = pattern->text + strlen(text);
+	pattern->module = pattern->text + strlen(text);
+	pattern->func = pattern->text;
 	colon = split ? strchr(pattern->text, ':') : NULL;
 	if (colon) {
 		*colon = 0;
+		pattern->module = pattern->text;
 		pattern->func = colon + 1;
 	}
 	if (!*text || (colon && !*pattern->module && !*pattern->func)) {
 		free(pattern);
-		return refuse(why, EXIT_USAGE, "give MODULE:FUNCTION, MODULE or :FUNCTION",
+		return refuse(why, EXIT_USAGE, "write MODULE:FUNCTION, FUNCTION or MODULE:",
 			      "an empty pattern would match everything");
 	}
 	LL_APPEND(*list, pattern);

@@ -21,7 +21,7 @@ void filter__free(struct filter *filter);
  * Each adds one pattern; patterns of one kind are alternatives, kinds must all
  * hold. 0, or -1 with `why` filled (exit code EXIT_USAGE).
  *
- * only, exclude: MODULE:FUNCTION, MODULE or :FUNCTION, shell patterns (* ? []).
+ * only, exclude: MODULE:FUNCTION, FUNCTION or MODULE:, shell patterns (* ? []).
  * MODULE is dotted and matches the end of the path (app.views matches
  * /srv/app/views.py); FUNCTION is the qualified name or its last part. A stall
  * matches with any frame of its stack, or its coroutine or callback.

@@ -10,22 +10,28 @@ static bool same_text(const char *a, const char *b)
 	return a && b ? !strcmp(a, b) : a == b;
 }
 
-static struct loop_place *find_place(struct loop *loop, const struct stall *stall)
+static struct loop_place *find_place(struct loop *loop, const struct stall *stall,
+				     const struct stall_frame *at)
 {
 	for (size_t i = 0; i < loop->place_cnt; i++) {
 		struct loop_place *place = &loop->places[i];
 
-		if (place->line == stall->line && place->cause == stall->cause &&
-		    same_text(place->file, stall->file) &&
+		if (place->line == at->line && place->cause == stall->cause &&
+		    place->kind == stall->kind && same_text(place->file, at->file) &&
 		    same_text(place->title, stall_title(stall)))
 			return place;
 	}
 	return NULL;
 }
 
-static int add_place(struct loop *loop, const struct stall *stall, struct loop_place **added)
+static int add_place(struct loop *loop, const struct stall *stall, const struct stall_frame *at,
+		     struct loop_place **added)
 {
-	struct loop_place *grown, place = {.line = stall->line, .cause = stall->cause};
+	struct loop_place *grown, place = {
+					  .line = at->line,
+					  .kind = stall->kind,
+					  .cause = stall->cause,
+				  };
 
 	*added = NULL;
 	if (loop->place_cnt == LOOP_PLACES_MAX) {
@@ -33,12 +39,12 @@ static int add_place(struct loop *loop, const struct stall *stall, struct loop_p
 		return 0;
 	}
 	place.title = strdup(stall_title(stall));
-	if (stall->file)
-		place.file = strdup(stall->file);
+	if (at->file)
+		place.file = strdup(at->file);
 	grown = realloc(loop->places, (loop->place_cnt + 1) * sizeof(*grown));
 	if (grown)
 		loop->places = grown;
-	if (!grown || !place.title || (stall->file && !place.file)) {
+	if (!grown || !place.title || (at->file && !place.file)) {
 		free(place.title);
 		free(place.file);
 		return -ENOMEM;
@@ -52,13 +58,15 @@ int loop_add_stall(struct loop *loop, const struct stall *stall)
 {
 	/* What was open when we came has no duration: what was seen of it is certain. */
 	int64_t ns = stall->duration_ns >= 0 ? stall->duration_ns : stall->duration_lo_ns;
-	struct loop_place *place = find_place(loop, stall);
+	const struct stall_frame whole = {.file = stall->file, .line = stall->line};
+	const struct stall_frame *at = stall_blame(stall) ? stall_blame(stall) : &whole;
+	struct loop_place *place = find_place(loop, stall, at);
 	int err = 0;
 
 	loop->stall_cnt++;
 	loop->stall_ns += ns;
 	if (!place)
-		err = add_place(loop, stall, &place);
+		err = add_place(loop, stall, at, &place);
 	if (!place)
 		return err;
 	place->cnt++;

@@ -17,10 +17,11 @@
 
 #define LOOP_PLACES_MAX 512
 
-/* Stalls with the same coroutine or callback, line and cause. */
+/* Stalls with the same coroutine or callback, cause, and line to look at (stall_blame()). */
 struct loop_place {
 	char *title, *file; /* file may be NULL */
 	int line;
+	enum stall_kind kind;
 	enum cause cause;
 	uint64_t cnt;
 	int64_t total_ns, max_ns;

@@ -333,6 +333,7 @@ void resolve_stall(const struct ap_slow *record, const struct evidence *evidence
 		.ongoing = slow->flags & AP_F_ONGOING,
 		.exited = slow->flags & AP_F_EXITED,
 		.exact = true,
+		.inner_cnt = slow->callee == AP_CALLEE_ITERATION ? slow->inner_cnt : 0,
 		.fd = {.num = -1},
 		.budget = budget_of(slow),
 	};

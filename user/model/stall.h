@@ -55,6 +55,7 @@ struct stall {
 	bool ongoing;
 	bool exited; /* ended because the thread or the process did */
 	bool exact, eager;
+	uint32_t inner_cnt; /* of an iteration: how many callbacks it ran, 0: not known */
 
 	enum cause cause;
 	uint32_t causes;     /* mask of 1 << enum cause */
@@ -81,7 +82,13 @@ struct stall {
 
 const char *stall_kind_name(enum stall_kind kind); /* "task"; never NULL */
 
-/* What a person calls it: coroutine, else callback, else leaf function, else "?". */
+/* What a person calls it: coroutine, else callback, else leaf function, else "?"; or "iteration". */
 const char *stall_title(const struct stall *stall);
+
+/* Does the file belong to the standard library or to an installed package? */
+bool stall_is_library(const char *file);
+
+/* The frame to look at: the project's own nearest to the leaf, else the leaf; NULL: no stack. */
+const struct stall_frame *stall_blame(const struct stall *stall);
 
 #endif

@@ -18,15 +18,24 @@ static struct fold_open *find_open(struct fold *fold, const char *id)
 	return NULL;
 }
 
+static struct stall_frame place_of(const struct stall *stall)
+{
+	const struct stall_frame *blame = stall_blame(stall);
+
+	return blame ? *blame : (struct stall_frame){.file = stall->file, .line = stall->line};
+}
+
 static struct fold_key *find_key(struct fold *fold, const struct stall *stall)
 {
-	const char *title = stall_title(stall), *file = stall->file ? stall->file : "";
+	const struct stall_frame at = place_of(stall);
+	const char *title = stall_title(stall), *file = at.file ? at.file : "";
 
 	for (int i = 0; i < FOLD_KEYS_MAX; i++) {
 		struct fold_key *key = &fold->keys[i];
 
-		if (key->used && key->pid == stall->pid && key->line == stall->line &&
-		    key->cause == stall->cause && !strncmp(key->title, title, FOLD_NAME_SZ - 1) &&
+		if (key->used && key->pid == stall->pid && key->line == at.line &&
+		    key->kind == stall->kind && key->cause == stall->cause &&
+		    !strncmp(key->title, title, FOLD_NAME_SZ - 1) &&
 		    !strncmp(key->file, file, FOLD_NAME_SZ - 1))
 			return key;
 	}
@@ -51,15 +60,18 @@ static struct fold_key *free_key(struct fold *fold)
 
 static void set_key(struct fold_key *key, const struct stall *stall)
 {
+	const struct stall_frame at = place_of(stall);
+
 	*key = (struct fold_key){
 		.used = true,
 		.pid = stall->pid,
-		.line = stall->line,
+		.line = at.line,
+		.kind = stall->kind,
 		.cause = stall->cause,
 		.since_unix_ns = stall->ts_unix_ns,
 	};
 	snprintf(key->title, sizeof(key->title), "%s", stall_title(stall));
-	snprintf(key->file, sizeof(key->file), "%s", stall->file ? stall->file : "");
+	snprintf(key->file, sizeof(key->file), "%s", at.file ? at.file : "");
 }
 
 /* Shown at once, then each time it has doubled. */

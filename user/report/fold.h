@@ -19,12 +19,13 @@
 #define FOLD_FULL_MAX  20 /* shown in full in one window; more are counted as others */
 #define FOLD_NAME_SZ   128
 
-/* Stalls of one process with the same title, line and cause. */
+/* Stalls of one process with the same title, cause, and line to look at. */
 struct fold_key {
 	bool used;
 	uint32_t pid;
 	char title[FOLD_NAME_SZ], file[FOLD_NAME_SZ]; /* bytes of the target */
 	int line;
+	enum stall_kind kind;
 	enum cause cause;
 	int64_t since_unix_ns;
 	uint64_t cnt; /* not shown since then */

@@ -173,7 +173,7 @@ json_t *json_of_stall(const struct stall *stall)
 
 	rest = json_pack(
 		"{s:o, s:o, s:o, s:o, s:b, s:b, s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o,"
-		" s:o, s:o, s:b, s:b, s:o}",
+		" s:o, s:o, s:b, s:b, s:o, s:o}",
 		"start_ts", stall->at_attach ? json_null() : seconds(stall->start_unix_ns),
 		"duration_ms", ms_or_null(stall->duration_ns), "duration_lo_ms",
 		ms(stall->duration_lo_ns), "suspended_ms", ms(stall->suspended_ns), "ongoing",
@@ -184,6 +184,10 @@ json_t *json_of_stall(const struct stall *stall)
 		json_of_parts(stall->sampled), "samples", (json_int_t)stall->samples_cnt, "stack",
 		json_of_stack(stall), "stack_at_ms", ms_or_null(stall->stack_at_ns), "stack_reason",
 		text_or_null(stall->stack_reason), "exact", stall->exact, "eager", stall->eager,
+		"callbacks",
+		stall->kind == STALL_ITERATION && stall->inner_cnt
+			? json_integer(stall->inner_cnt)
+			: json_null(),
 		"advice", json_of_advice(stall->advice));
 	if (!slow || !rest || json_object_update(slow, rest)) {
 		json_decref(slow);
@@ -195,7 +199,8 @@ json_t *json_of_stall(const struct stall *stall)
 
 static json_t *json_of_place(const struct loop_place *place)
 {
-	return json_pack("{s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "title", text_or_null(place->title),
+	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "kind",
+			 stall_kind_name(place->kind), "title", text_or_null(place->title),
 			 "file", text_or_null(place->file), "line", line_or_null(place->line),
 			 "cause", cause_name(place->cause), "count", (json_int_t)place->cnt,
 			 "total_ms", ms(place->total_ns), "max_ms", ms(place->max_ns));

@@ -72,6 +72,7 @@ static const struct field table[] = {
 	{"slow", "stack_reason", "string?", "why there is no stack, or why it is cut"},
 	{"slow", "exact", "boolean", "the callback's own duration, not its iteration's"},
 	{"slow", "eager", "boolean", "an eager task inside its parent"},
+	{"slow", "callbacks", "integer?", "of an iteration: how many it ran"},
 	{"slow", "advice", "#advice?", "a well-known cure"},
 
 	{"fd", "num", "integer?", "number; null: a path given to open, stat, ..."},
@@ -122,8 +123,9 @@ static const struct field table[] = {
 	{"loop", "places", "[#place]", "stalls by place, most time first"},
 	{"loop", "places_overflow", "integer", "stalls whose place found no room"},
 
-	{"place", "title", "string", "coroutine or callback"},
-	{"place", "file", "string?", "of the guilty line"},
+	{"place", "kind", "@kind", "what the loop ran"},
+	{"place", "title", "string", "coroutine or callback; iteration"},
+	{"place", "file", "string?", "of the project's line nearest to the leaf"},
 	{"place", "line", "integer?", "line in file"},
 	{"place", "cause", "@cause", "the largest part"},
 	{"place", "count", "integer", "stalls"},

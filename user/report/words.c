@@ -56,6 +56,50 @@ char *words_text(const char *text, size_t max, char out[WORDS_TEXT_SZ])
 	return out;
 }
 
+char *words_tail(const char *text, size_t max, char out[WORDS_TEXT_SZ])
+{
+	char whole[WORDS_TEXT_SZ];
+	size_t len, from;
+
+	words_text(text, WORDS_TEXT_SZ, whole);
+	len = strlen(whole);
+	if (max >= WORDS_TEXT_SZ)
+		max = WORDS_TEXT_SZ - 1;
+	if (len <= max) {
+		memcpy(out, whole, len + 1);
+		return out;
+	}
+	from = len - max + (max > 3 ? 3 : max);
+	/* Not into the middle of a character (UTF-8) or of an escape: \UHHHHHHHH is the longest. */
+	while ((whole[from] & 0xc0) == 0x80)
+		from++;
+	for (size_t back = 1; back < 10 && back <= from; back++) {
+		static const struct {
+			char letter;
+			size_t len;
+		} escapes[] = {{'x', 4}, {'u', 6}, {'U', 10}};
+
+		for (size_t i = 0; i < 3 && whole[from - back] == '\\'; i++) {
+			if (whole[from - back + 1] == escapes[i].letter && back < escapes[i].len)
+				from += escapes[i].len - back;
+		}
+	}
+	snprintf(out, WORDS_TEXT_SZ, "%.*s%s", (int)(max > 3 ? 3 : max), "...",
+		 from < len ? whole + from : "");
+	return out;
+}
+
+char *words_title(enum stall_kind kind, const char *title, size_t max, char out[WORDS_TEXT_SZ])
+{
+	if (kind == STALL_ITERATION)
+		return words_text(title, max, out);
+	if (max > WORDS_TEXT_SZ - 1)
+		max = WORDS_TEXT_SZ - 1;
+	words_text(title, max > 2 ? max - 2 : 0, out);
+	strcat(out, "()");
+	return out;
+}
+
 /* The last two components: one alone is `views.py` or `__init__.py` too often. */
 static const char *short_file(const char *file)
 {
@@ -85,22 +129,16 @@ char *words_place(const struct display *display, const char *file, int line, siz
 		file = short_file(file);
 	if (max >= WORDS_TEXT_SZ)
 		max = WORDS_TEXT_SZ - 1;
-	words_text(file, max > len ? max - len : 0, out);
+	words_tail(file, max > len ? max - len : 0, out);
 	strcat(out, number);
 	return out;
 }
 
-bool words_is_library(const char *file)
+size_t words_place_room(const struct display *display, size_t room, size_t title_len)
 {
-	const char *python;
-
-	if (!file || file[0] == '<')
-		return true;
-	if (strstr(file, "/site-packages/") || strstr(file, "/dist-packages/"))
-		return true;
-	/* The standard library: /usr/lib/python3.11/socket.py, but not /srv/python3/app.py. */
-	python = strstr(file, "/lib/python");
-	return python && python[11] >= '2' && python[11] <= '9';
+	if (display->full_filenames)
+		return WORDS_TEXT_SZ;
+	return room > title_len + 2 ? room - title_len - 2 : 0;
 }
 
 char *words_cause(enum cause cause, char out[WORDS_CAUSE_SZ])

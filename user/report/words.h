@@ -31,12 +31,18 @@ char *words_clock(const struct display *display, int64_t unix_ns, char out[WORDS
 #define WORDS_TEXT_SZ 1024
 char *words_text(const char *text, size_t max, char out[WORDS_TEXT_SZ]);
 
+/* As words_text(), but of what is too long the end is kept: that of a path tells most. */
+char *words_tail(const char *text, size_t max, char out[WORDS_TEXT_SZ]);
+
+/* "Server.handle()", or "iteration". Returns `out`. */
+char *words_title(enum stall_kind kind, const char *title, size_t max, char out[WORDS_TEXT_SZ]);
+
 /* "shop/views.py:12", the whole path with full_filenames; "?" when not known. Returns `out`. */
 char *words_place(const struct display *display, const char *file, int line, size_t max,
 		  char out[WORDS_TEXT_SZ]);
 
-/* Does the file belong to the standard library or to an installed package? */
-bool words_is_library(const char *file);
+/* Of `room` columns, those that a place may have beside a title of `title_len`. */
+size_t words_place_room(const struct display *display, size_t room, size_t title_len);
 
 /* "blocked: sleep", "on CPU", "no CPU: runqueue". Returns `out`. */
 #define WORDS_CAUSE_SZ 32
