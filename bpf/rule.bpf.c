@@ -126,9 +126,14 @@ static __always_inline int is_intact(struct ap_thread *t, struct ap_open *o)
  */
 __noinline int rule_step(struct ap_thread *t, __u32 index, __u32 stack, struct ap_look *look)
 {
+	struct ap_link link = {};
+	__u32 cut = AP_CUT_NONE;
+
 	if (!t || !look)
 		return AP_SEEN_ELSEWHERE;
-	return ap_look_step(t, &t->layout, rule_open(t, index), look, rule_stack(t, stack));
+	if (look->at)
+		cut = rule_link(t, look->at, &link);
+	return ap_look_at(t, rule_open(t, index), look, rule_stack(t, stack), cut, &link);
 }
 
 /* Where callback `index` stands, seen from `frame`: enum ap_seen. Fills a stack on the way. */

@@ -35,9 +35,12 @@ enum code_class {
 
 /*
  * All of these are global functions: the verifier checks each once, by its
- * types alone. (As static ones they exceed its million instructions.)
+ * types alone. (As static ones they exceed its million instructions.) Before
+ * 6.13 the frames of a whole chain of calls must fit into 512 bytes, each
+ * rounded up to 32 (check_max_stack_depth(); from then on each has 512).
  */
 int rule_class(struct ap_thread *t, __u64 code);
+int rule_link(struct ap_thread *t, __u64 frame, struct ap_link *link);
 int rule_resolve(struct ap_thread *t, __u64 previous);
 int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 frame);
 int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now);

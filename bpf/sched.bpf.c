@@ -199,7 +199,7 @@ static __always_inline void note_holder(struct ap_thread *t, struct ap_block *b)
 	struct ap_layout *l = &t->layout;
 	__u64 tstate = read_word(t->gil_holder), frame, tid = 0;
 	__u32 locked = 0;
-	struct ap_link link;
+	struct ap_link link = {};
 	__u32 i;
 
 	/* Include/internal/pycore_gil.h: locked follows last_holder. */
@@ -212,7 +212,7 @@ static __always_inline void note_holder(struct ap_thread *t, struct ap_block *b)
 	b->holder_tid = tid;
 	frame = ap_current_frame(l, tstate);
 	for (i = 0; i < 4; i++) {
-		if (!frame || ap_read_link(l, frame, &link))
+		if (!frame || rule_link(t, frame, &link))
 			return;
 		if (!link.shim) {
 			b->holder.code = link.code;

@@ -121,6 +121,13 @@ static __always_inline int has_task_probe(void)
 	return target && target->has_task_probe;
 }
 
+/* A global function, so that names don't share one frame of the stack (rule.bpf.h says why). */
+__noinline int name_read(struct ap_thread *t, __u64 str, struct ap_text_name *out)
+{
+	if (t && out)
+		read_str(&t->layout, str, &out->text, out->data, AP_NAME_SZ);
+	return 0;
+}
 
 static __always_inline int text_is(const char *have, const char *want, __u32 size)
 {
@@ -134,10 +141,44 @@ static __always_inline int text_is(const char *have, const char *want, __u32 siz
 
 #define IS(have, want) text_is(have, want, sizeof(want))
 
-/* The name of a function, from its code: the function object may be gone, its code is a constant. */
-static __always_inline void name_of_code(struct ap_layout *l, __u64 code, struct ap_text_name *out)
+enum type_class {
+	TYPE_OTHER,
+	TYPE_TASK_WRAPPER,	/* what a loop calls to step or wake a C Task */
+	TYPE_BUILTIN,
+	TYPE_FUNCTION,
+	TYPE_METHOD,
+	TYPE_PARTIAL,
+	TYPE_STR,
+	TYPE_INT,
+};
+
+__noinline int type_class(struct ap_thread *t, __u64 type)
 {
-	read_str(l, read_word(code + l->code_qualname), &out->text, out->data, AP_NAME_SZ);
+	char name[32] = {};
+
+	if (!t)
+		return TYPE_OTHER;
+	bpf_probe_read_user_str(name, sizeof(name), (void *)read_word(type + t->layout.type_name));
+	if (IS(name, "_asyncio.TaskStepMethWrapper") || IS(name, "TaskStepMethWrapper") ||
+	    IS(name, "TaskWakeupMethWrapper"))
+		return TYPE_TASK_WRAPPER;
+	if (IS(name, "builtin_function_or_method"))
+		return TYPE_BUILTIN;
+	if (IS(name, "function"))
+		return TYPE_FUNCTION;
+	if (IS(name, "method"))
+		return TYPE_METHOD;
+	if (IS(name, "functools.partial"))
+		return TYPE_PARTIAL;
+	if (IS(name, "str"))
+		return TYPE_STR;
+	return IS(name, "int") ? TYPE_INT : TYPE_OTHER;
+}
+
+/* The name of a function, from its code: the function object may be gone, its code is a constant. */
+static __always_inline void name_of_code(struct ap_thread *t, __u64 code, struct ap_text_name *out)
+{
+	name_read(t, read_word(code + t->layout.code_qualname), out);
 }
 
 /*
@@ -145,14 +186,16 @@ static __always_inline void name_of_code(struct ap_layout *l, __u64 code, struct
  * the callback began, and is a constant of the code around it as a rule: take
  * it if it is a str still.
  */
-static __always_inline void name_of_function(struct ap_layout *l, __u64 code, __u64 qualname,
+static __always_inline void name_of_function(struct ap_thread *t, __u64 code, __u64 qualname,
 					     struct ap_text_name *out)
 {
+	struct ap_layout *l = &t->layout;
+
 	if (l->code_qualname == l->code_name && qualname &&
 	    read_word(qualname + 8) == read_word(read_word(code + l->code_name) + 8))
-		read_str(l, qualname, &out->text, out->data, AP_NAME_SZ);
+		name_read(t, qualname, out);
 	else
-		name_of_code(l, code, out);
+		name_of_code(t, code, out);
 }
 
 static __always_inline void name_of_cstring(__u64 addr, struct ap_text_name *out)
@@ -163,19 +206,18 @@ static __always_inline void name_of_cstring(__u64 addr, struct ap_text_name *out
 	out->text.width = n > 0;
 }
 
-static __always_inline void name_of_task(struct ap_layout *l, struct ap_name *n)
+static __always_inline void name_of_task(struct ap_thread *t, struct ap_name *n)
 {
-	__u64 name = read_word(n->task + l->task_name), type, type_name;
+	struct ap_target *target = current_target();
+	struct ap_layout *l = target ? &target->layout : &t->layout;
+	__u64 name = read_word(n->task + l->task_name);
 	__u64 coro = read_word(n->task + l->task_coro);
-	char what[4] = {};
+	int class = type_class(t, read_word(name + 8));
 
-	read_str(l, read_word(coro + l->coro_qualname), &n->coro.text, n->coro.data, AP_NAME_SZ);
-	type = read_word(name + 8);
-	type_name = read_word(type + l->type_name);
-	bpf_probe_read_user_str(what, sizeof(what), (void *)type_name);
-	if (IS(what, "str")) {
-		read_str(l, name, &n->task_name.text, n->task_name.data, AP_NAME_SZ);
-	} else if (IS(what, "int") && l->long_digit) {
+	name_read(t, read_word(coro + l->coro_qualname), &n->coro);
+	if (class == TYPE_STR) {
+		name_read(t, name, &n->task_name);
+	} else if (class == TYPE_INT && l->long_digit != AP_NO_OFFSET) {
 		/* 3.12+: an unnamed task keeps its number; up to two digits of 30 bits */
 		__u32 digit[2] = {};
 		__u64 tag = read_word(name + l->long_tag);
@@ -197,56 +239,76 @@ static __always_inline int is_step(struct ap_layout *l, __u64 code)
 	return word == 0x706574735f5fULL || word == 0x7075656b61775f5fULL;
 }
 
-static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n,
-				      int alive)
+/* A builtin is named by its PyMethodDef; the bound one that wakes a C Task stands for the task. */
+static __always_inline void name_builtin(struct ap_open *o, __u64 def, struct ap_name *n)
 {
-	struct ap_target *target = current_target();
-	struct ap_layout *l = target ? &target->layout : &t->layout;
-	__u64 function = 0, code = 0, qualname = o->qualname;
-	char type[32] = {}, def[16] = {};
+	__u64 name = read_word(def);
+	char text[16] = {};
 
-	bpf_probe_read_user_str(type, sizeof(type), (void *)read_word(o->type + l->type_name));
-	if (IS(type, "_asyncio.TaskStepMethWrapper") || IS(type, "TaskStepMethWrapper") ||
-	    IS(type, "TaskWakeupMethWrapper")) {
+	bpf_probe_read_user_str(text, sizeof(text), (void *)name);
+	if (n->callee == AP_CALLEE_BUILTIN && IS(text, "task_wakeup")) {
 		n->callee = AP_CALLEE_TASK;
-		n->task = o->word2;
-	} else if (IS(type, "builtin_function_or_method")) {
-		__u64 def_name = read_word(o->word2);
-
-		bpf_probe_read_user_str(def, sizeof(def), (void *)def_name);
-		n->callee = AP_CALLEE_BUILTIN;
-		if (IS(def, "task_wakeup")) {
-			n->callee = AP_CALLEE_TASK;
-			n->task = o->word3;
-		} else {
-			name_of_cstring(def_name, &n->callback);
-		}
-	} else if (IS(type, "function")) {
-		n->callee = AP_CALLEE_FUNCTION;
-		code = l->function_code == 48 ? o->word6 : o->word2;
-	} else if (IS(type, "method")) {
-		n->callee = AP_CALLEE_METHOD;
-		function = o->word2;
-	} else if (IS(type, "functools.partial")) {
-		n->callee = AP_CALLEE_PARTIAL;
-		function = o->word2;
+		n->task = o->word3;
 	} else {
-		n->callee = AP_CALLEE_OTHER;
-		name_of_cstring(read_word(o->type + l->type_name), &n->callback);
+		name_of_cstring(name, &n->callback);
 	}
-	if (n->task && alive)
-		name_of_task(l, n);
-	if (function) {
-		code = read_word(function + l->function_code);
-		qualname = read_word(function + l->function_qualname);
+}
+
+/* A bound method or a partial: of a function, as a rule, but a partial may hold a bound method. */
+static __always_inline void name_inner(struct ap_thread *t, struct ap_open *o, struct ap_name *n)
+{
+	struct ap_layout *l = &t->layout;
+	__u64 object = o->word2, code;
+	int class = type_class(t, read_word(object + 8));
+
+	if (class == TYPE_METHOD) {
+		object = read_word(object + l->method_function);
+		class = type_class(t, read_word(object + 8));
 	}
-	if (!code)
+	if (class == TYPE_BUILTIN)
+		name_builtin(o, read_word(object + 16), n);
+	if (class != TYPE_FUNCTION)
 		return;
-	name_of_function(l, code, qualname, &n->callback);
+	code = read_word(object + l->function_code);
+	name_of_function(t, code, read_word(object + l->function_qualname), &n->callback);
 	if (n->callee == AP_CALLEE_METHOD && is_step(l, code)) {
 		n->callee = AP_CALLEE_TASK;
 		n->task = o->word3;
 	}
+}
+
+static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n,
+				      int alive)
+{
+	switch (type_class(t, o->type)) {
+	case TYPE_TASK_WRAPPER:
+		n->callee = AP_CALLEE_TASK;
+		n->task = o->word2;
+		break;
+	case TYPE_BUILTIN:
+		n->callee = AP_CALLEE_BUILTIN;
+		name_builtin(o, o->word2, n);
+		break;
+	case TYPE_FUNCTION:
+		n->callee = AP_CALLEE_FUNCTION;
+		name_of_function(t, t->layout.function_code == 48 ? o->word6 : o->word2, o->qualname,
+				 &n->callback);
+		break;
+	case TYPE_METHOD:
+		n->callee = AP_CALLEE_METHOD;
+		break;
+	case TYPE_PARTIAL:
+		n->callee = AP_CALLEE_PARTIAL;
+		break;
+	default:
+		n->callee = AP_CALLEE_OTHER;
+		name_of_cstring(read_word(o->type + t->layout.type_name), &n->callback);
+	}
+	/* The layout of a task of asyncio's C code, which a Python one has not. */
+	if (n->task && alive)
+		name_of_task(t, n);
+	if (n->callee == AP_CALLEE_METHOD || n->callee == AP_CALLEE_PARTIAL)
+		name_inner(t, o, n);
 }
 
 /*

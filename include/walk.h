@@ -115,32 +115,30 @@ enum { AP_LOOK_ON = 0 };	/* else an enum ap_seen */
 
 static inline int ap_is_run(void *ctx, __u64 code);
 
-AP_INLINE int ap_look_step(void *ctx, const struct ap_layout *l, const struct ap_open *open,
-			   struct ap_look *look, struct ap_stack *stack)
+AP_INLINE int ap_look_at(void *ctx, const struct ap_open *open, struct ap_look *look,
+			 struct ap_stack *stack, __u32 cut, const struct ap_link *link)
 {
-	struct ap_link link = {};
 	__u64 at = look->at;
-	__u32 cut, cnt;
+	__u32 cnt;
 
 	if (!at) {
 		stack->cut = AP_CUT_NONE;
 		return look->last == open->root ? AP_SEEN_OVER : AP_SEEN_ELSEWHERE;
 	}
-	cut = ap_read_link(l, at, &link);
 	if (cut) {
 		stack->cut = cut;
 		return at == open->once || at == open->forever ? AP_SEEN_OVER : AP_SEEN_ELSEWHERE;
 	}
-	if (at == open->run && link.previous == open->run_prev) {
+	if (at == open->run && link->previous == open->run_prev) {
 		/* A signal's `run` is the frame that polls: under it only while a handler is above. */
-		if (open->callee == AP_CALLEE_SIGNAL ? stack->cnt > 0 : ap_is_run(ctx, link.code))
+		if (open->callee == AP_CALLEE_SIGNAL ? stack->cnt > 0 : ap_is_run(ctx, link->code))
 			return AP_SEEN_UNDER;
 	}
-	if (!link.shim) {
+	if (!link->shim) {
 		cnt = stack->cnt;
 		if (cnt < AP_FRAMES_MAX) {
-			stack->frame[cnt].code = link.code;
-			stack->frame[cnt].lasti = link.lasti;
+			stack->frame[cnt].code = link->code;
+			stack->frame[cnt].lasti = link->lasti;
 			stack->frame[cnt].pad = 0;
 			stack->cnt = cnt + 1;
 		}
@@ -148,8 +146,17 @@ AP_INLINE int ap_look_step(void *ctx, const struct ap_layout *l, const struct ap
 	}
 	if (at == open->once || at == open->forever)
 		return AP_SEEN_OVER;
-	look->at = link.previous;
+	look->at = link->previous;
 	return AP_LOOK_ON;
+}
+
+AP_INLINE int ap_look_step(void *ctx, const struct ap_layout *l, const struct ap_open *open,
+			   struct ap_look *look, struct ap_stack *stack)
+{
+	struct ap_link link = {};
+	__u32 cut = look->at ? ap_read_link(l, look->at, &link) : AP_CUT_NONE;
+
+	return ap_look_at(ctx, open, look, stack, cut, &link);
 }
 
 #endif
