@@ -54,7 +54,6 @@ struct face *face__new(FILE *out, const struct options *options,
 		.width = terminal ? terminal_width(fileno(out)) : PLAIN_WIDTH,
 		.full_filenames = options->full_filenames,
 		.stack_depth = (int)options->stack_depth,
-		.quiet = options->verbosity < 0,
 		.verbose = options->verbosity > 0,
 		.utc_offset_s = utc_offset_s(),
 		.source = source,
@@ -82,7 +81,7 @@ int face__start(struct face *f, const struct run_start *start)
 {
 	if (f->options->json)
 		return json_print_start(f->out, start);
-	if (!f->text || f->display.quiet)
+	if (!f->text || f->options->verbosity < 0)
 		return 0;
 	return text__start(f->text, start);
 }
@@ -101,14 +100,12 @@ int face__tick(struct face *f, int64_t now_unix_ns)
 
 int face__summary(struct face *f, const struct run_summary *summary)
 {
-	int err;
-
 	if (f->options->json)
 		return json_print_summary(f->out, summary);
 	if (!f->text)
 		return 0;
-	err = text__flush(f->text, summary->unix_ns);
-	if (err || f->display.quiet)
-		return err;
+	/* The summary has the repeats as well; a quiet run ends without one, unless asked by a signal. */
+	if (f->options->verbosity < 0 && !summary->interim)
+		return text__flush(f->text, summary->unix_ns);
 	return summary_text(f->out, &f->display, summary);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,11 +38,12 @@ struct watch {
 	struct watched *watched;
 	size_t watched_cnt;
 	int64_t unix_offset_ns;
-	uint64_t start_ns, end_ns;	/* end_ns 0: no limit */
+	uint64_t start_ns, stop_ns;	/* stop_ns 0: it still runs */
+	uint64_t end_ns;		/* when to stop; 0: no limit */
 	uint64_t shown;			/* stalls that were closed and shown */
 	uint64_t synthesised[AP_KIND_CNT];
 	int again;			/* tell of open stalls once more */
-	int broken;			/* a negative errno: the output can't be written any more */
+	int broken;			/* 0, else why no more can be written; -EPIPE: nobody reads */
 	struct refusal *why;
 };
 
@@ -87,10 +89,23 @@ static int64_t unix_now_ns(const struct watch *w)
 	return (int64_t)now_ns() + w->unix_offset_ns;
 }
 
+/* A reader that has left shows as an error of the pipe, also while there is nothing to write. */
+static int reader_has_left(const struct watch *w)
+{
+	struct pollfd pfd = { .fd = fileno(w->out) };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLERR | POLLHUP));
+}
+
 static void note_write(struct watch *w, int err)
 {
-	if (err && !w->broken)
-		w->broken = err;
+	if (!err || w->broken)
+		return;
+	/* What could not be written is still in the buffer: once more, for the reason. */
+	if (reader_has_left(w))
+		w->broken = -EPIPE;
+	else
+		w->broken = fflush(w->out) ? -errno : err;
 }
 
 static struct watched *find_watched(struct watch *w, pid_t pid)
@@ -254,7 +269,7 @@ static void print_summary(struct watch *w, int interim)
 {
 	struct run_summary sum = {
 		.unix_ns = unix_now_ns(w),
-		.duration_ns = (int64_t)(now_ns() - w->start_ns),
+		.duration_ns = (int64_t)((w->stop_ns ? w->stop_ns : now_ns()) - w->start_ns),
 		.tier = "exact",
 		.interim = interim,
 	};
@@ -404,6 +419,8 @@ static int run(struct watch *w)
 		if (now >= next_check) {
 			next_check = now + CHECK_EVERY_NS;
 			note_write(w, face__tick(w->face, unix_now_ns(w)));
+			if (reader_has_left(w))
+				w->broken = -EPIPE;
 			if (!check_targets(w))
 				break;
 		}
@@ -422,6 +439,8 @@ static void finish(struct watch *w)
 {
 	size_t i;
 
+	/* Taking probes away takes the kernel half a second: not part of what was watched. */
+	w->stop_ns = now_ns();
 	w->again = 1;
 	session__threads(w->session, look_at_thread, w);
 	session__stop(w->session);
@@ -493,10 +512,25 @@ static int prepare(struct watch *w)
 		return refuse(w->why, EXIT_FAILED, "", "out of memory");
 	if (session__start(w->session, w->why))
 		return -1;
-	w->start_ns = now_ns();
+	if (attach_targets(w))
+		return -1;
+	w->start_ns = now_ns(); /* from now on every probe is live */
 	if (w->options->duration_ns)
 		w->end_ns = w->start_ns + w->options->duration_ns;
-	return attach_targets(w);
+	return 0;
+}
+
+/* A reader that has left is how it says "enough"; anything else lost what was to be kept. */
+static int close_output(struct watch *w)
+{
+	int err = w->broken;
+
+	if (w->out && w->out != stdout && fclose(w->out) && !err)
+		err = -errno;
+	if (!err || err == -EPIPE)
+		return 0;
+	return refuse(w->why, EXIT_FAILED, "", "can't write %s: %s",
+		      w->out == stdout ? "stdout" : w->options->output, strerror(-err));
 }
 
 enum exit_code watch_run(const struct options *options, struct refusal *why)
@@ -521,9 +555,7 @@ enum exit_code watch_run(const struct options *options, struct refusal *why)
 	model__free(w.model);
 	ongoing__free(w.ongoing);
 	filter__free(w.filter);
-	if (w.out && w.out != stdout && fclose(w.out) && code == EXIT_DONE)
-		code = (enum exit_code)(refuse(why, EXIT_FAILED, "", "can't write %s: %s",
-					       options->output, strerror(errno)),
-					EXIT_FAILED);
+	if (code == EXIT_DONE && close_output(&w))
+		code = why->code;
 	return code;
 }

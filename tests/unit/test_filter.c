@@ -97,11 +97,15 @@ static void test_only(void **state)
 		{"shop.server:handle", true},
 		{"shop.server:Server.handle", true},
 		{"server:*", true},
-		{"server", true},
-		{"srv.shop.server", true},
-		{"erver", false},
-		{"shop", false},
-		{"shop.*", true},
+		{"server:", true},
+		{"srv.shop.server:", true},
+		{"erver:", false},
+		{"shop:", false},
+		{"shop.*:", true},
+		{"sleeper", true},
+		{"handle", true},
+		{"Server.handle", true},
+		{"server", false},
 		{":sleeper", true},
 		{":Server.*", true},
 		{":handl", false},
@@ -129,7 +133,7 @@ static void test_package(void **state)
 	stall.frames = frames;
 	stall.frame_cnt = 1;
 	assert_true(matches(filter__only, "shop:f", &stall));
-	assert_false(matches(filter__only, "shop.__init__", &stall));
+	assert_false(matches(filter__only, "shop.__init__:", &stall));
 }
 
 /* Without a stack the coroutine and the callback still have names, but no module. */

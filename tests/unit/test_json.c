@@ -191,7 +191,8 @@ static void test_hostile(void **state)
 
 static void test_summary(void **state)
 {
-	struct loop_place place = {"Server.handle", NULL, 0, CAUSE_SLEEP, 2, 300 * MS, 200 * MS};
+	struct loop_place place = {"Server.handle", NULL, 0,	    STALL_TASK,
+				   CAUSE_SLEEP,	    2,	  300 * MS, 200 * MS};
 	struct loop loop = {
 		.pid = 100,
 		.tid = 101,

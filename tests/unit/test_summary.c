@@ -82,7 +82,8 @@ static void test_log_rule(void **state)
 static void test_summary(void **state)
 {
 	struct loop_place place = {
-		"Server.handle", "/srv/shop/app.py", 12, CAUSE_SLEEP, 38, 6000 * MS, 200 * MS};
+		"Server.handle", "/srv/shop/app.py", 12, STALL_TASK, CAUSE_SLEEP, 38, 6000 * MS,
+		200 * MS};
 	struct loop loop = {
 		.pid = 100,
 		.tid = 101,
@@ -115,12 +116,12 @@ static void test_summary(void **state)
 	capture_open(&capture);
 	summary_text(capture.file, &display, &summary);
 	text = capture_text(&capture);
-	assert_has(text, "summary: 60.00 s, 38 stalls\n");
-	assert_has(text, "50 iterations, 9 callbacks, busy 25.0 %\n");
+	assert_has(text, "summary: 60.00 s, 38 stalls, tier exact\n");
+	assert_has(text, "busy 25.0 % of the time, 50 iterations, 9 callbacks\n");
 	assert_has(text,
-		   "      38     6.00 s     200 ms  sleep      Server.handle()  shop/app.py:12\n");
-	assert_has(text, "12 hits = 9 closed + 0 ignored + 3 open\n");
-	assert_has(text, "about 600 ms, 1.00 % of the time (900 ns a callback)\n");
+		   "    38    6.00 s    200 ms  sleep      Server.handle()  shop/app.py:12\n");
+	assert_has(text, "12 seen = 9 ended + 3 running + 0 ignored\n");
+	assert_has(text, "about 600 ms of the program's time, 1.00 % (900 ns a callback)\n");
 	assert_has_not(text, "ADD UP");
 	assert_has_not(text, "lost:");
 	capture_close(&capture);

@@ -46,6 +46,17 @@ static const char *show(struct fixture *fixture, const struct stall *stall)
 	return capture_text(&fixture->capture);
 }
 
+/* The same stall at another line. */
+static void move(struct stall *stall)
+{
+	static struct stall_frame frames[8];
+
+	memmove(frames, stall->frames, stall->frame_cnt * sizeof(frames[0]));
+	frames[0].line++;
+	stall->frames = frames;
+	stall->line++;
+}
+
 static void assert_fits(const char *text, size_t width)
 {
 	for (const char *line = text; *line;) {
@@ -82,14 +93,8 @@ static void test_options(void **state)
 	const char *text;
 
 	(void)state;
-	open_text(&fixture,
-		  (struct display){
-			  .width = 80, .quiet = true, .source = source, .utc_offset_s = -3600});
-	text = show(&fixture, &stall);
-	assert_has(text, "11:00:00 stall");
-	assert_has(text, "asleep in");
-	assert_has_not(text, "app.py");
-	assert_has_not(text, "hint");
+	open_text(&fixture, (struct display){.width = 80, .utc_offset_s = -3600});
+	assert_has(show(&fixture, &stall), "11:00:00 stall");
 	close_text(&fixture);
 
 	open_text(&fixture, (struct display){.width = 80, .full_filenames = true});
@@ -99,7 +104,7 @@ static void test_options(void **state)
 	open_text(&fixture, (struct display){.width = 80, .verbose = true});
 	text = show(&fixture, &stall);
 	assert_has(text, "functools.py:33");
-	assert_has(text, "cpu 3.00 ms, syscall 150 ms, id 100-101-7");
+	assert_has(text, "    time: cpu 3.00 ms, syscall 150 ms\n    id 100-101-7\n");
 	assert_has_not(text, "library frame");
 	close_text(&fixture);
 
@@ -135,18 +140,18 @@ static void test_durations(void **state)
 	open_text(&fixture, (struct display){.width = 100});
 	stall.duration_lo_ns = 83 * MS;
 	assert_has(show(&fixture, &stall), "stall between 83 and 153 ms  ");
-	stall.line++;
+	move(&stall);
 	stall.duration_ns = 1530 * MS;
 	assert_has(show(&fixture, &stall), "stall between 83 ms and 1.53 s  ");
 	/* 2 % apart is one number. */
-	stall.line++;
+	move(&stall);
 	stall.duration_lo_ns = 1500 * MS;
 	assert_has(show(&fixture, &stall), "stall 1.53 s  ");
-	stall.line++;
+	move(&stall);
 	stall.duration_ns = -1;
 	stall.at_attach = true;
 	assert_has(show(&fixture, &stall), "stall at least 1.50 s  ");
-	stall.line++;
+	move(&stall);
 	stall.duration_lo_ns = 0;
 	assert_has(show(&fixture, &stall), "stall of unknown length  ");
 	close_text(&fixture);
@@ -187,7 +192,12 @@ static void test_cause_words(void **state)
 	stall.holder_comm = "worker";
 	stall.holder = stall_frames[0];
 	assert_has(show(&fixture, &stall),
-		   "held by thread 77 'worker' in sleeper() shop/app.py:12\n");
+		   "    held by thread 77 'worker'\n      in sleeper() shop/app.py:12\n");
+	/* What does not fit beside the words has a line of its own, and loses its beginning. */
+	stall.fd.path = "/srv/a/very/long/path/to/something/that/lies/deep/down/in/the/file/system";
+	move(&stall);
+	assert_has(show(&fixture, &stall), " of\n      /srv/a/very/long/path/to/");
+	move(&stall);
 	for (int cause = 0; cause < CAUSE_CNT; cause++) {
 		char words[WORDS_CAUSE_SZ];
 
@@ -200,7 +210,7 @@ static void test_cause_words(void **state)
 static void test_width(void **state)
 {
 	char name[300];
-	struct stall_frame frame = {name, name, 2147483647};
+	struct stall_frame frame = {name, name, 2147483600};
 	struct stall stall = stall_of_sleep();
 	struct fixture fixture;
 
@@ -212,14 +222,87 @@ static void test_width(void **state)
 	stall.frame_cnt = 1;
 	open_text(&fixture, (struct display){.width = 80});
 	assert_fits(show(&fixture, &stall), 80);
-	stall.line++;
+	move(&stall);
 	stall.duration_lo_ns = 83 * MS;
 	assert_fits(show(&fixture, &stall), 80);
 	/* A name that does not fit beside the cause is worth more: the next line says it. */
-	stall.line++;
+	move(&stall);
 	stall.task = "Task-5";
 	stall.coro = "OrderService.reserve_stock";
 	assert_has(show(&fixture, &stall), "153 ms  task 'Task-5' OrderService.reserve_stock()\n");
+	/* Nor does a repeat, a budget of all parts, the GIL's holder or a path. */
+	for (int part = 0; part < PART_CNT; part++)
+		stall.budget.ns[part] = 123456 * MS;
+	stall.task = stall.coro = stall.holder_comm = name;
+	stall.holder_known = true;
+	stall.holder_tid = 4194304;
+	stall.holder = frame;
+	stall.fd = (struct stall_fd){1048576, FD_SOCKET, NULL, name};
+	close_text(&fixture);
+	open_text(&fixture, (struct display){.width = 80, .verbose = true});
+	assert_fits(show(&fixture, &stall), 80);
+	show(&fixture, &stall);
+	capture_reset(&fixture.capture);
+	text__flush(fixture.text, NOON + 9999 * MS);
+	assert_fits(capture_text(&fixture.capture), 80);
+	close_text(&fixture);
+}
+
+/* Many short callbacks have no name of their own: an iteration says how many there were. */
+static void test_iteration(void **state)
+{
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+
+	(void)state;
+	stall.kind = STALL_ITERATION;
+	stall.coro = stall.task = NULL;
+	stall.inner_cnt = 60;
+	open_text(&fixture, (struct display){.width = 80});
+	assert_has(show(&fixture, &stall),
+		   "stall 153 ms  iteration of 60 callbacks  blocked: sleep\n");
+	show(&fixture, &stall);
+	capture_reset(&fixture.capture);
+	text__flush(fixture.text, NOON + 9999 * MS);
+	assert_has(capture_text(&fixture.capture), "  sleep  iteration  shop/app.py:12\n");
+	close_text(&fixture);
+	stall.kind = STALL_SIGNAL;
+	stall.callback = "on_term";
+	open_text(&fixture, (struct display){.width = 80});
+	assert_has(show(&fixture, &stall), "  signal handler on_term()  ");
+	close_text(&fixture);
+}
+
+static void test_start(void **state)
+{
+	static const char *const degraded[] = {
+		"some threads could not be looked at when we attached: what hung there before is "
+		"not known",
+		"short",
+	};
+	struct run_target target = {4194304, "a-comm-of-sixtee", "3.15.0rc1+", "/usr/bin/python3",
+				    1};
+	struct run_start start = {.version = "1.0",
+				  .targets = &target,
+				  .target_cnt = 1,
+				  .tier = "exact",
+				  .threshold_ns = 100 * MS,
+				  .kernel = "6.1",
+				  .degraded = degraded,
+				  .degraded_cnt = 2};
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80, .verbose = true});
+	assert_int_equal(text__start(fixture.text, &start), 0);
+	text = capture_text(&fixture.capture);
+	assert_fits(text, 80);
+	assert_has(
+		text,
+		"watching 4194304 a-comm-of-sixtee, CPython 3.15.0rc1+: callbacks over 100 ms\n");
+	assert_has(text, "  interpreter /usr/bin/python3 (stripped)\n");
+	assert_has(text, "what hung there\n        before is not known\n  note: short\n");
 	close_text(&fixture);
 }
 
@@ -243,8 +326,8 @@ static void test_repeats(void **state)
 	assert_string_equal(capture_text(&fixture.capture), "");
 	text__tick(fixture.text, NOON + 10000 * MS);
 	text = capture_text(&fixture.capture);
-	assert_string_equal(text, "12:00:10 x37 in 10 s  up to 196 ms  Server.handle()  "
-				  "shop/app.py:12  blocked: sleep\n");
+	assert_string_equal(text, "12:00:10 x37 in 10 s  up to 196 ms  sleep  Server.handle()  "
+				  "shop/app.py:12\n");
 	/* Still going on: counted again, not shown in full. */
 	assert_string_equal(show(&fixture, &stall), "");
 	/* After a quiet window it is news. */
@@ -252,7 +335,7 @@ static void test_repeats(void **state)
 	text__tick(fixture.text, NOON + 30000 * MS);
 	assert_has(show(&fixture, &stall), "stall 196 ms");
 	/* Another line, cause or process is another stall. */
-	stall.line++;
+	move(&stall);
 	assert_has(show(&fixture, &stall), "stall 196 ms");
 	stall.cause = CAUSE_LOCK;
 	assert_has(show(&fixture, &stall), "stall 196 ms");
@@ -262,15 +345,18 @@ static void test_repeats(void **state)
 /* A storm at a thousand places: few lines, and nothing is lost from the counts. */
 static void test_storm(void **state)
 {
+	struct stall_frame frame = stall_frames[0];
 	struct stall stall = stall_of_sleep();
 	struct fixture fixture;
 	const char *text;
 
 	(void)state;
-	open_text(&fixture, (struct display){.width = 80, .quiet = true});
+	open_text(&fixture, (struct display){.width = 80});
+	stall.frames = &frame;
+	stall.frame_cnt = 1;
 	for (int i = 0; i < 10000; i++) {
 		snprintf(stall.id, sizeof(stall.id), "s-%d", i);
-		stall.line = i % 1000 + 1;
+		frame.line = i % 1000 + 1;
 		assert_int_equal(text__stall(fixture.text, &stall), 0);
 	}
 	text__flush(fixture.text, NOON + 5000 * MS);
@@ -308,7 +394,7 @@ static void test_ongoing(void **state)
 			    "blocked: sleep\n");
 	/* It ended once: the same id again is another stall. */
 	assert_has(show(&fixture, &stall), "stall 3.00 s");
-	stall.line++;
+	move(&stall);
 	/* Another of the same place is shown whole: it was never counted as one that repeats. */
 	strcpy(stall.id, "other");
 	assert_has(show(&fixture, &stall), "hint:");
@@ -325,7 +411,7 @@ static void test_unknown(void **state)
 	open_text(&fixture, (struct display){.width = 80, .verbose = true});
 	text = show(&fixture, &stall);
 	assert_has(text, "?()");
-	assert_has(text, "it was open already when asyncprof came");
+	assert_has(text, "it began before asyncprof came");
 	assert_has(text, "stack: no sample or long block fell into it");
 	assert_has(text, "id 1-1-1");
 	close_text(&fixture);
@@ -371,7 +457,7 @@ static int evil_source(void *ctx, uint32_t pid, const char *file, int line, char
 static void test_evil(void **state)
 {
 	struct stall stall = stall_of_evil(EVIL);
-	struct loop_place place = {(char *)EVIL, (char *)EVIL, 1, CAUSE_CPU, 1, 1, 1};
+	struct loop_place place = {(char *)EVIL, (char *)EVIL, 1, STALL_TASK, CAUSE_CPU, 1, 1, 1};
 	struct loop loop = {.comm = "\033[2J\r\n", .places = &place, .place_cnt = 1};
 	const struct loop *loops[] = {&loop};
 	struct run_summary summary = {.tier = "exact", .loops = loops, .loop_cnt = 1};
@@ -396,18 +482,32 @@ static void test_evil(void **state)
 	close_text(&fixture);
 }
 
+/* The end of what is too long, never from the middle of a character or of an escape. */
+static void test_tail(void **state)
+{
+	char out[WORDS_TEXT_SZ];
+
+	(void)state;
+	assert_string_equal(words_tail("/srv/app.py", 11, out), "/srv/app.py");
+	assert_string_equal(words_tail("/srv/app.py", 10, out), ".../app.py");
+	assert_string_equal(words_tail("ab\xc3\xa4\xc3\xa4", 5, out), "...\xc3\xa4");
+	assert_string_equal(words_tail("ab\033cdef", 8, out), "...cdef");
+	assert_string_equal(words_tail("ab\033cdef", 2, out), "..");
+	assert_string_equal(words_tail(NULL, 10, out), "?");
+}
+
 static void test_library(void **state)
 {
 	(void)state;
-	assert_true(words_is_library("/usr/lib/python3.11/socket.py"));
-	assert_true(words_is_library("/x/venv/lib/python3.13/site-packages/requests/api.py"));
-	assert_true(words_is_library("/usr/lib/python3/dist-packages/yaml.py"));
-	assert_true(words_is_library("<frozen importlib._bootstrap>"));
-	assert_true(words_is_library(NULL));
-	assert_false(words_is_library("/srv/shop/app.py"));
-	assert_false(words_is_library("app.py"));
-	assert_false(words_is_library("/srv/lib/pythonic/app.py"));
-	assert_false(words_is_library("/srv/lib/python-app/app.py"));
+	assert_true(stall_is_library("/usr/lib/python3.11/socket.py"));
+	assert_true(stall_is_library("/x/venv/lib/python3.13/site-packages/requests/api.py"));
+	assert_true(stall_is_library("/usr/lib/python3/dist-packages/yaml.py"));
+	assert_true(stall_is_library("<frozen importlib._bootstrap>"));
+	assert_true(stall_is_library(NULL));
+	assert_false(stall_is_library("/srv/shop/app.py"));
+	assert_false(stall_is_library("app.py"));
+	assert_false(stall_is_library("/srv/lib/pythonic/app.py"));
+	assert_false(stall_is_library("/srv/lib/python-app/app.py"));
 }
 
 static void test_broken_output(void **state)
@@ -430,13 +530,15 @@ static void test_broken_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),	    cmocka_unit_test(test_options),
-		cmocka_unit_test(test_colour),	    cmocka_unit_test(test_durations),
-		cmocka_unit_test(test_cause_words), cmocka_unit_test(test_width),
-		cmocka_unit_test(test_repeats),	    cmocka_unit_test(test_storm),
-		cmocka_unit_test(test_ongoing),	    cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_deep),	    cmocka_unit_test(test_evil),
-		cmocka_unit_test(test_library),	    cmocka_unit_test(test_broken_output),
+		cmocka_unit_test(test_whole),	      cmocka_unit_test(test_options),
+		cmocka_unit_test(test_colour),	      cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_cause_words),   cmocka_unit_test(test_width),
+		cmocka_unit_test(test_iteration),     cmocka_unit_test(test_start),
+		cmocka_unit_test(test_tail),	      cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_storm),	      cmocka_unit_test(test_ongoing),
+		cmocka_unit_test(test_unknown),	      cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_evil),	      cmocka_unit_test(test_library),
+		cmocka_unit_test(test_broken_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

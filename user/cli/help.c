@@ -55,7 +55,7 @@ static const char watch_help[] =
 	"      --task NAME          stalls of that task\n"
 	"\n"
 	"How to print it:\n"
-	"      --stack-depth N      frames shown per stall, not only the useful ones\n"
+	"      --stack-depth N      at most N frames per stall (6 unless given)\n"
 	"      --full-filenames     whole paths\n"
 	"  -o, --output FILE        instead of stdout\n"
 	"  -j, --json               one JSON object a line (asyncprof --json-schema)\n"

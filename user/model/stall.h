@@ -82,7 +82,8 @@ struct stall {
 
 const char *stall_kind_name(enum stall_kind kind); /* "task"; never NULL */
 
-/* What a person calls it: coroutine, else callback, else leaf function, else "?"; or "iteration". */
+/* What a person calls it: coroutine, else callback, else leaf function, else "?"; or "iteration".
+ */
 const char *stall_title(const struct stall *stall);
 
 /* Does the file belong to the standard library or to an installed package? */

@@ -15,7 +15,6 @@ struct display {
 	int width; /* columns; below 40 counts as 40 */
 	bool full_filenames;
 	int stack_depth;      /* frames shown; 0: the useful ones, at most 6 */
-	bool quiet;	      /* headline and cause only */
 	bool verbose;	      /* library frames, budget and ids as well */
 	int32_t utc_offset_s; /* of local time, for the clock on each line */
 	/*

@@ -2,48 +2,68 @@
 #include "report/summary.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "report/words.h"
 
 #define PLACES_SHOWN 10
+#define ROOM_MIN     24 /* columns for who and where, at least */
+
+static void say_place(FILE *out, const struct display *display, const struct loop_place *at)
+{
+	char title[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ], total[WORDS_DURATION_SZ];
+	char longest[WORDS_DURATION_SZ], numbers[80];
+	size_t room = ROOM_MIN;
+
+	snprintf(numbers, sizeof(numbers), "%6llu %9s %9s  %-9s  ", (unsigned long long)at->cnt,
+		 words_duration(at->total_ns, total), words_duration(at->max_ns, longest),
+		 cause_name(at->cause));
+	if (display->width > 0 && (size_t)display->width > strlen(numbers) + ROOM_MIN)
+		room = (size_t)display->width - strlen(numbers);
+	words_title(at->kind, at->title, room * 3 / 5, title);
+	fprintf(out, "%s%s  %s\n", numbers, title,
+		words_place(display, at->file, at->line,
+			    words_place_room(display, room, strlen(title)), place));
+}
 
 static void say_loop(FILE *out, const struct display *display, const struct loop *loop)
 {
 	const struct ap_account *account = &loop->account;
 	uint64_t polled_ns = account->busy_ns + account->idle_ns;
-	char name[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ], duration[WORDS_DURATION_SZ];
-	char longest[WORDS_DURATION_SZ];
+	char name[WORDS_TEXT_SZ], duration[WORDS_DURATION_SZ];
 
-	fprintf(out, "%sloop of thread %u%s%s\n", words_paint(display, PAINT_BOLD), loop->tid,
-		loop->gone ? " (ended)" : "", words_paint(display, PAINT_OFF));
-	fprintf(out, "  process %u '%s'", loop->pid, words_text(loop->comm, 32, name));
+	fprintf(out, "%sloop of process %u '%s'", words_paint(display, PAINT_BOLD), loop->pid,
+		words_text(loop->comm, 32, name));
+	if (loop->tid != loop->pid)
+		fprintf(out, ", thread %u", loop->tid);
+	fprintf(out, "%s%s\n", loop->gone ? " (ended)" : "", words_paint(display, PAINT_OFF));
+	if (polled_ns)
+		fprintf(out, "  busy %.1f %% of the time",
+			100 * (double)account->busy_ns / (double)polled_ns);
+	else
+		fprintf(out, "  busy time not known");
 	if (loop->has_account)
-		fprintf(out, ": %llu iterations, %llu callbacks",
+		fprintf(out, ", %llu iterations, %llu callbacks",
 			(unsigned long long)account->iterations,
 			(unsigned long long)account_closed_cnt(account));
-	if (polled_ns)
-		fprintf(out, ", busy %.1f %%", 100 * (double)account->busy_ns / (double)polled_ns);
-	fprintf(out, "\n  %llu stall%s, %s", (unsigned long long)loop->stall_cnt,
-		loop->stall_cnt == 1 ? "" : "s", words_duration(loop->stall_ns, duration));
+	fprintf(out, "\n  %llu stall%s", (unsigned long long)loop->stall_cnt,
+		loop->stall_cnt == 1 ? "" : "s");
+	if (loop->stall_cnt)
+		fprintf(out, ", together %s", words_duration(loop->stall_ns, duration));
 	if (loop->ongoing_cnt)
 		fprintf(out, ", %llu still going on", (unsigned long long)loop->ongoing_cnt);
 	fputc('\n', out);
 
 	if (loop->place_cnt)
-		fprintf(out, "%s   count      total    longest  cause      where%s\n",
+		fprintf(out, "%s count     total   longest  cause      where%s\n",
 			words_paint(display, PAINT_DIM), words_paint(display, PAINT_OFF));
-	for (size_t i = 0; i < loop->place_cnt && (i < PLACES_SHOWN || display->verbose); i++) {
-		const struct loop_place *at = &loop->places[i];
-
-		fprintf(out, "%8llu %10s %10s  %-9s  %s()  %s\n", (unsigned long long)at->cnt,
-			words_duration(at->total_ns, duration), words_duration(at->max_ns, longest),
-			cause_name(at->cause), words_text(at->title, 60, name),
-			words_place(display, at->file, at->line, 200, place));
-	}
+	for (size_t i = 0; i < loop->place_cnt && (i < PLACES_SHOWN || display->verbose); i++)
+		say_place(out, display, &loop->places[i]);
 	if (loop->place_cnt > PLACES_SHOWN && !display->verbose)
-		fprintf(out, "         and %zu more places\n", loop->place_cnt - PLACES_SHOWN);
+		fprintf(out, "       and %zu more places (-v shows them)\n",
+			loop->place_cnt - PLACES_SHOWN);
 	if (loop->place_overflow_cnt)
-		fprintf(out, "         and %llu stalls at places that found no room\n",
+		fprintf(out, "       and %llu stalls at places that found no room\n",
 			(unsigned long long)loop->place_overflow_cnt);
 }
 
@@ -57,15 +77,20 @@ static void say_accounts(FILE *out, const struct display *display,
 
 	run_account(summary, &sum);
 	run_count_records(summary, &records);
-	fprintf(out, "callbacks: %llu hits = %llu closed + %llu ignored + %llu open%s%s%s\n",
+	fprintf(out, "callbacks: %llu seen = %llu ended + %llu running + %llu ignored%s%s%s\n",
 		(unsigned long long)sum.hits, (unsigned long long)account_closed_cnt(&sum),
-		(unsigned long long)account_ignored_cnt(&sum), (unsigned long long)sum.open, red,
+		(unsigned long long)sum.open, (unsigned long long)account_ignored_cnt(&sum), red,
 		account_holds(&sum) ? "" : "  DOES NOT ADD UP", off);
-	if (sum.attach_opened || sum.signal_opened)
-		fprintf(out, "apart:     %llu open at attach, %llu signal handlers\n",
-			(unsigned long long)sum.attach_opened,
+	if (sum.attach_opened)
+		fprintf(out, "           besides %llu that began before asyncprof came\n",
+			(unsigned long long)sum.attach_opened);
+	if (sum.signal_opened)
+		fprintf(out, "           besides %llu signal handlers run while the loop waited\n",
 			(unsigned long long)sum.signal_opened);
-	fprintf(out, "records:   %llu attempted = %llu sent + %llu dropped, %llu received%s%s%s\n",
+	if (sum.ignored[AP_IGN_CALLER])
+		fprintf(out, "           ignored: %llu run by something else than a loop\n",
+			(unsigned long long)sum.ignored[AP_IGN_CALLER]);
+	fprintf(out, "records:   %llu made = %llu sent + %llu lost; %llu arrived%s%s%s\n",
 		(unsigned long long)records.attempted, (unsigned long long)records.sent,
 		(unsigned long long)records.dropped, (unsigned long long)records.received, red,
 		records.sent == records.received ? "" : "  DOES NOT ADD UP", off);
@@ -89,7 +114,7 @@ static void say_cost(FILE *out, const struct run_summary *summary)
 		fprintf(out, "cost:      not known\n");
 		return;
 	}
-	fprintf(out, "cost:      about %s, %.2f %% of the time",
+	fprintf(out, "cost:      about %s of the program's time, %.2f %%",
 		words_duration(summary->overhead_ns, total),
 		100 * (double)summary->overhead_ns / (double)summary->duration_ns);
 	if (summary->hit_ns)
@@ -101,14 +126,14 @@ int summary_text(FILE *out, const struct display *display, const struct run_summ
 {
 	char duration[WORDS_DURATION_SZ];
 
-	fprintf(out, "%s--- %s %s, %llu stall%s%s\n", words_paint(display, PAINT_BOLD),
+	fprintf(out, "%s--- %s %s, %llu stall%s, tier %s%s\n", words_paint(display, PAINT_BOLD),
 		summary->interim ? "so far:" : "summary:",
 		words_duration(summary->duration_ns, duration), (unsigned long long)summary->stalls,
-		summary->stalls == 1 ? "" : "s", words_paint(display, PAINT_OFF));
+		summary->stalls == 1 ? "" : "s", summary->tier, words_paint(display, PAINT_OFF));
 	for (size_t i = 0; i < summary->loop_cnt; i++)
 		say_loop(out, display, summary->loops[i]);
 	if (!summary->loop_cnt)
-		fprintf(out, "no loop was seen to run a callback\n");
+		fprintf(out, "no event loop ran a callback meanwhile\n");
 	say_accounts(out, display, summary);
 	say_cost(out, summary);
 	return fflush(out) || ferror(out) ? -EIO : 0;

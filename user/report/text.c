@@ -13,6 +13,7 @@
 #define FRAMES_USEFUL 6
 #define TITLE_MIN     12
 #define TASK_MAX      20
+#define TASK_MIN      8
 #define SOURCE_SZ     512
 
 struct text {
@@ -62,6 +63,27 @@ __attribute__((format(printf, 3, 4))) static void put(const struct text *text, e
 	fputs(paint(text, PAINT_OFF), text->out);
 }
 
+/* Words of ours or escaped ones, broken at spaces where the line is full. */
+static void say_wrapped(const struct text *text, const char *label, const char *words)
+{
+	size_t room = (size_t)text->display.width - strlen(label), len = strlen(words);
+
+	fputs(label, text->out);
+	while (len > room) {
+		size_t cut = room;
+
+		while (cut && words[cut] != ' ')
+			cut--;
+		if (!cut)
+			cut = room;
+		fprintf(text->out, "%.*s\n%*s", (int)cut, words, (int)strlen(label), "");
+		words += cut;
+		words += *words == ' ';
+		len = strlen(words);
+	}
+	fprintf(text->out, "%s\n", words);
+}
+
 int text__start(struct text *text, const struct run_start *start)
 {
 	char threshold[WORDS_DURATION_SZ], name[WORDS_TEXT_SZ], python[WORDS_TEXT_SZ];
@@ -69,15 +91,19 @@ int text__start(struct text *text, const struct run_start *start)
 	for (size_t i = 0; i < start->target_cnt; i++) {
 		const struct run_target *target = &start->targets[i];
 
-		fprintf(text->out, "watching %u %s, CPython %s%s: callbacks over %s, %s\n",
-			target->pid, words_text(target->comm, 16, name),
-			words_text(target->python, 16, python),
-			target->stripped == 1 ? " (stripped)" : "",
-			words_duration((int64_t)start->threshold_ns, threshold), start->tier);
+		fprintf(text->out, "watching %u %s, CPython %s: callbacks over %s\n", target->pid,
+			words_text(target->comm, 16, name), words_text(target->python, 10, python),
+			words_duration((int64_t)start->threshold_ns, threshold));
+		if (text->display.verbose)
+			fprintf(text->out, "  interpreter %s%s\n",
+				words_tail(target->exe, (size_t)text->display.width - 30, name),
+				target->stripped == 1 ? " (stripped)" : "");
 	}
+	if (text->display.verbose)
+		fprintf(text->out, "  asyncprof %s, tier %s, kernel %s\n", start->version,
+			start->tier, words_text(start->kernel, 40, name));
 	for (size_t i = 0; i < start->degraded_cnt; i++)
-		fprintf(text->out, "  note: %s\n",
-			words_text(start->degraded[i], WORDS_TEXT_SZ, name));
+		say_wrapped(text, "  note: ", words_text(start->degraded[i], WORDS_TEXT_SZ, name));
 	return done(text);
 }
 
@@ -111,9 +137,9 @@ static void say_duration(const struct stall *stall, char *out, size_t out_sz)
 static void headline(const struct text *text, const struct stall *stall, bool known)
 {
 	char clock[WORDS_CLOCK_SZ], duration[2 * WORDS_DURATION_SZ + 16], cause[WORDS_CAUSE_SZ];
-	char name[WORDS_TEXT_SZ], title[WORDS_TEXT_SZ], head[96], who[64] = "  ";
-	int room = text->display.width;
-	bool show_cause;
+	char name[WORDS_TEXT_SZ], title[WORDS_TEXT_SZ], head[96], who[64] = "  ", many[64];
+	const char *what = stall_title(stall);
+	int room = text->display.width, task;
 
 	words_clock(&text->display, stall->ts_unix_ns, clock);
 	say_duration(stall, duration, sizeof(duration));
@@ -130,58 +156,84 @@ static void headline(const struct text *text, const struct stall *stall, bool kn
 	else
 		snprintf(head, sizeof(head), "stall %s", duration);
 
+	room -= (int)(strlen(clock) + 1 + strlen(head));
 	if (stall->task) {
-		words_text(stall->task, TASK_MAX, name);
+		task = room - (int)strlen("  task '' ") - TITLE_MIN;
+		task = task > TASK_MAX ? TASK_MAX : task < TASK_MIN ? TASK_MIN : task;
+		words_text(stall->task, (size_t)task, name);
 		snprintf(who, sizeof(who), "  task '%.*s' ", TASK_MAX, name);
-	} else if (stall->kind == STALL_ITERATION || stall->kind == STALL_SIGNAL) {
-		snprintf(who, sizeof(who), "  %s ", stall_kind_name(stall->kind));
+	} else if (stall->kind == STALL_SIGNAL) {
+		snprintf(who, sizeof(who), "  signal handler ");
+	} else if (stall->kind == STALL_ITERATION && stall->inner_cnt) {
+		snprintf(many, sizeof(many), "iteration of %u callback%s", stall->inner_cnt,
+			 stall->inner_cnt == 1 ? "" : "s");
+		what = many;
 	}
-	room -= (int)(strlen(clock) + 1 + strlen(head) + strlen(who) + strlen("()"));
-	words_text(stall_title(stall), WORDS_TEXT_SZ, title);
-	/* The next line says it in words: better a whole name than the cause twice. */
-	show_cause = known || (int)(strlen(title) + 2 + strlen(cause)) <= room;
-	if (show_cause)
-		room -= (int)(2 + strlen(cause));
-	words_text(stall_title(stall), room > TITLE_MIN ? (size_t)room : TITLE_MIN, title);
+	room -= (int)strlen(who);
+	words_title(stall->kind, what, room > TITLE_MIN ? (size_t)room : TITLE_MIN, title);
 
 	put(text, PAINT_DIM, "%s ", clock);
 	put(text, PAINT_RED, "%s", head);
 	fputs(who, text->out);
-	put(text, PAINT_BOLD, "%s()", title);
-	if (show_cause)
+	put(text, PAINT_BOLD, "%s", title);
+	/* The next line says it in words: better a whole name than the cause twice. */
+	if ((int)(strlen(title) + 2 + strlen(cause)) <= room)
 		put(text, PAINT_YELLOW, "  %s", cause);
 	fputc('\n', text->out);
+}
+
+static size_t place_max(const struct text *text)
+{
+	return text->display.full_filenames ? WORDS_TEXT_SZ : (size_t)text->display.width - 6;
+}
+
+static void say_holder(const struct text *text, const struct stall *stall)
+{
+	char words[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ];
+	size_t room = (size_t)text->display.width - strlen("      in () ");
+
+	fprintf(text->out, "    held by thread %u", stall->holder_tid);
+	if (stall->holder_comm)
+		fprintf(text->out, " '%s'", words_text(stall->holder_comm, 32, words));
+	fputc('\n', text->out);
+	if (!stall->holder.func)
+		return;
+	words_text(stall->holder.func, room / 2, words);
+	fprintf(text->out, "      in %s() %s\n", words,
+		words_place(&text->display, stall->holder.file, stall->holder.line,
+			    words_place_room(&text->display, room, strlen(words)), place));
 }
 
 /* What it waited for, in words. */
 static void say_cause(const struct text *text, const struct stall *stall)
 {
-	char words[WORDS_TEXT_SZ], file[WORDS_TEXT_SZ];
+	char head[160], words[WORDS_TEXT_SZ];
 	const struct stall_fd *fd = &stall->fd;
-	const char *what = fd->peer ? fd->peer : fd->path;
+	const char *what = fd->peer ? fd->peer : fd->path, *joint = fd->peer ? " to " : " ";
+	int len;
 
-	fprintf(text->out, "    %s", cause_words(stall->cause));
-	if (stall->syscall)
-		fprintf(text->out, " in %s", stall->syscall);
+	len = snprintf(head, sizeof(head), "    %s%s%s", cause_words(stall->cause),
+		       stall->syscall ? " in " : "", stall->syscall ? stall->syscall : "");
 	if (fd->num >= 0)
-		fprintf(text->out, " on fd %d", fd->num);
-	if (what)
-		fprintf(text->out, "%s%s",
-			fd->peer       ? " to "
-			: fd->num >= 0 ? " "
-				       : " of ",
-			words_text(what, 120, words));
-	fputc('\n', text->out);
-	if (stall->holder_known) {
-		fprintf(text->out, "    held by thread %u", stall->holder_tid);
-		if (stall->holder_comm)
-			fprintf(text->out, " '%s'", words_text(stall->holder_comm, 32, words));
-		if (stall->holder.func)
-			fprintf(text->out, " in %s() %s", words_text(stall->holder.func, 60, words),
-				words_place(&text->display, stall->holder.file, stall->holder.line,
-					    60, file));
-		fputc('\n', text->out);
+		len += snprintf(head + len, sizeof(head) - (size_t)len, " on fd %d", fd->num);
+	else if (what)
+		joint = " of ";
+	fputs(head, text->out);
+	if (what) {
+		words_tail(what, place_max(text), words);
+		/* On a line of its own where it does not fit. */
+		if (len + (int)(strlen(joint) + strlen(words)) > text->display.width)
+			fprintf(text->out, "%s\n      ",
+				fd->peer      ? " to"
+				: fd->num < 0 ? " of"
+					      : "");
+		else
+			fputs(joint, text->out);
+		fputs(words, text->out);
 	}
+	fputc('\n', text->out);
+	if (stall->holder_known)
+		say_holder(text, stall);
 	for (int cause = 0; cause < CAUSE_CNT; cause++) {
 		if (stall->causes & 1U << cause && cause != (int)stall->cause)
 			fprintf(text->out, "    also %s\n", cause_words(cause));
@@ -189,23 +241,24 @@ static void say_cause(const struct text *text, const struct stall *stall)
 	if (stall->exited)
 		fprintf(text->out, "    it ended because its thread or process did\n");
 	if (stall->at_attach)
-		fprintf(text->out, "    it was open already when asyncprof came\n");
+		fprintf(text->out, "    it began before asyncprof came\n");
 }
 
 static void say_budget(const struct text *text, const struct stall *stall)
 {
-	char duration[WORDS_DURATION_SZ];
-	const char *comma = "    ";
+	char duration[WORDS_DURATION_SZ], words[40 * (PART_CNT + 1)];
+	size_t len = 0;
 
 	for (int part = 0; part < PART_CNT && stall->budget_known; part++) {
 		if (stall->budget.ns[part] <= 0)
 			continue;
-		fprintf(text->out, "%s%s %s", comma, part_name(part),
-			words_duration(stall->budget.ns[part], duration));
-		comma = ", ";
+		len += (size_t)snprintf(words + len, sizeof(words) - len, "%s%s %s",
+					len ? ", " : "", part_name(part),
+					words_duration(stall->budget.ns[part], duration));
 	}
-	fprintf(text->out, "%s%sid %s\n", stall->budget_known ? "" : "    ",
-		stall->budget_known ? ", " : "", stall->id);
+	if (len)
+		say_wrapped(text, "    time: ", words);
+	fprintf(text->out, "    id %s\n", stall->id);
 }
 
 static void say_source(const struct text *text, const struct stall *stall,
@@ -240,20 +293,10 @@ static void say_frame(const struct text *text, const struct stall_frame *frame, 
 	words_place(&text->display, frame->file, frame->line,
 		    text->display.full_filenames ? WORDS_TEXT_SZ : room - func_max, place);
 	fprintf(text->out, "    %-24s  ", func);
-	put(text, words_is_library(frame->file) ? PAINT_DIM : PAINT_OFF, "%s", place);
+	put(text, stall_is_library(frame->file) ? PAINT_DIM : PAINT_OFF, "%s", place);
 	if (cnt > 1)
 		fprintf(text->out, "  x%zu", cnt);
 	fputc('\n', text->out);
-}
-
-/* The line to look at: the project's own nearest to the leaf, else the leaf. */
-static size_t guilty_frame(const struct stall *stall)
-{
-	for (size_t i = 0; i < stall->frame_cnt; i++) {
-		if (!words_is_library(stall->frames[i].file))
-			return i;
-	}
-	return 0;
 }
 
 /* A frame that is shown; `cnt` times the same one in a row: recursion. */
@@ -277,7 +320,7 @@ static size_t pick_frames(const struct text *text, const struct stall *stall,
 
 	*library_cnt = 0;
 	for (size_t i = 0; i < stall->frame_cnt && cnt < AP_FRAMES_MAX; i++) {
-		if (!text->display.verbose && i && words_is_library(frames[i].file)) {
+		if (!text->display.verbose && i && stall_is_library(frames[i].file)) {
 			(*library_cnt)++;
 			continue;
 		}
@@ -300,7 +343,8 @@ static void say_library(const struct text *text, size_t cnt)
 /* At most `depth` of them: those near the leaf, and the coroutine at the end. */
 static void say_stack(const struct text *text, const struct stall *stall)
 {
-	size_t depth = (size_t)text->display.stack_depth, guilty = guilty_frame(stall);
+	size_t depth = (size_t)text->display.stack_depth;
+	const struct stall_frame *blame = stall_blame(stall);
 	struct shown shown[AP_FRAMES_MAX];
 	size_t library_cnt, cnt = pick_frames(text, stall, shown, &library_cnt);
 
@@ -321,8 +365,8 @@ static void say_stack(const struct text *text, const struct stall *stall)
 			say_library(text, shown[i].library_cnt);
 		}
 		say_frame(text, &stall->frames[shown[i].frame], shown[i].cnt);
-		if (shown[i].frame == guilty)
-			say_source(text, stall, &stall->frames[guilty]);
+		if (&stall->frames[shown[i].frame] == blame)
+			say_source(text, stall, blame);
 	}
 	say_library(text, library_cnt);
 	if (stall->stack_reason)
@@ -341,39 +385,51 @@ int text__stall(struct text *text, const struct stall *stall)
 	say_cause(text, stall);
 	if (text->display.verbose)
 		say_budget(text, stall);
-	if (!text->display.quiet) {
-		say_stack(text, stall);
-		if (stall->advice)
-			put(text, PAINT_GREEN, "    hint: %s\n", stall->advice->text);
-	}
+	say_stack(text, stall);
+	if (stall->advice)
+		put(text, PAINT_GREEN, "    hint: %s\n", stall->advice->text);
 	return done(text);
+}
+
+/* "x37 in 10 s  up to 196 ms" after the clock; returns the columns it took. */
+static int say_count(const struct text *text, uint64_t cnt, int64_t max_ns, int64_t now_unix_ns,
+		     int64_t since_unix_ns)
+{
+	char clock[WORDS_CLOCK_SZ], duration[WORDS_DURATION_SZ], many[64];
+	long long seconds = (now_unix_ns - since_unix_ns + 999999999) / 1000000000;
+
+	words_clock(&text->display, now_unix_ns, clock);
+	snprintf(many, sizeof(many), "x%llu in %lld s", (unsigned long long)cnt, seconds);
+	put(text, PAINT_DIM, "%s ", clock);
+	put(text, PAINT_RED, "%s", many);
+	return (int)(strlen(clock) + 1 + strlen(many)) +
+	       fprintf(text->out, "  up to %s", words_duration(max_ns, duration));
 }
 
 static void say_repeats(void *ctx, const struct fold_key *key, int64_t now_unix_ns)
 {
 	const struct text *text = ctx;
-	char clock[WORDS_CLOCK_SZ], duration[WORDS_DURATION_SZ], cause[WORDS_CAUSE_SZ];
 	char title[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ];
-	long long seconds = (now_unix_ns - key->since_unix_ns + 999999999) / 1000000000;
+	int used = say_count(text, key->cnt, key->max_ns, now_unix_ns, key->since_unix_ns);
+	size_t room;
 
-	put(text, PAINT_DIM, "%s ", words_clock(&text->display, now_unix_ns, clock));
-	put(text, PAINT_RED, "x%llu in %lld s", (unsigned long long)key->cnt, seconds);
-	fprintf(text->out, "  up to %s  %s()  %s  ", words_duration(key->max_ns, duration),
-		words_text(key->title, 28, title),
-		words_place(&text->display, *key->file ? key->file : NULL, key->line, 40, place));
-	put(text, PAINT_YELLOW, "%s\n", words_cause(key->cause, cause));
+	put(text, PAINT_YELLOW, "  %s", cause_name(key->cause));
+	used += (int)(2 + strlen(cause_name(key->cause)) + 2);
+	room = text->display.width - used > 2 * TITLE_MIN ? (size_t)(text->display.width - used)
+							  : 2 * TITLE_MIN;
+	words_title(key->kind, key->title, room * 3 / 5, title);
+	fprintf(text->out, "  %s  %s\n", title,
+		words_place(&text->display, *key->file ? key->file : NULL, key->line,
+			    words_place_room(&text->display, room, strlen(title)), place));
 }
 
 static void say_others(void *ctx, uint64_t cnt, int64_t max_ns, int64_t now_unix_ns,
 		       int64_t since_unix_ns)
 {
 	const struct text *text = ctx;
-	char clock[WORDS_CLOCK_SZ], duration[WORDS_DURATION_SZ];
-	long long seconds = (now_unix_ns - since_unix_ns + 999999999) / 1000000000;
 
-	put(text, PAINT_DIM, "%s ", words_clock(&text->display, now_unix_ns, clock));
-	put(text, PAINT_RED, "x%llu in %lld s", (unsigned long long)cnt, seconds);
-	fprintf(text->out, "  up to %s  at other places\n", words_duration(max_ns, duration));
+	say_count(text, cnt, max_ns, now_unix_ns, since_unix_ns);
+	fprintf(text->out, "  at other places\n");
 }
 
 static int flush(struct text *text, int64_t now_unix_ns, bool all)

@@ -6,6 +6,8 @@
 
 #include "report/escape.h"
 
+#define CUT "..."
+
 const char *words_paint(const struct display *display, enum paint paint)
 {
 	static const char *const sequence[] = {
@@ -56,36 +58,33 @@ char *words_text(const char *text, size_t max, char out[WORDS_TEXT_SZ])
 	return out;
 }
 
+/* Columns that the character at `text` takes once escaped; *len: its bytes. */
+static size_t escaped_len(const char *text, size_t *len)
+{
+	char piece[ESCAPE_SZ(4)];
+
+	*len = 1;
+	while (*len < 4 && (text[*len] & 0xc0) == 0x80)
+		++*len;
+	return escape_terminal(piece, sizeof(piece), text, *len);
+}
+
 char *words_tail(const char *text, size_t max, char out[WORDS_TEXT_SZ])
 {
-	char whole[WORDS_TEXT_SZ];
-	size_t len, from;
+	size_t total = 0, len;
 
-	words_text(text, WORDS_TEXT_SZ, whole);
-	len = strlen(whole);
+	if (!text)
+		text = "?";
 	if (max >= WORDS_TEXT_SZ)
 		max = WORDS_TEXT_SZ - 1;
-	if (len <= max) {
-		memcpy(out, whole, len + 1);
-		return out;
-	}
-	from = len - max + (max > 3 ? 3 : max);
-	/* Not into the middle of a character (UTF-8) or of an escape: \UHHHHHHHH is the longest. */
-	while ((whole[from] & 0xc0) == 0x80)
-		from++;
-	for (size_t back = 1; back < 10 && back <= from; back++) {
-		static const struct {
-			char letter;
-			size_t len;
-		} escapes[] = {{'x', 4}, {'u', 6}, {'U', 10}};
-
-		for (size_t i = 0; i < 3 && whole[from - back] == '\\'; i++) {
-			if (whole[from - back + 1] == escapes[i].letter && back < escapes[i].len)
-				from += escapes[i].len - back;
-		}
-	}
-	snprintf(out, WORDS_TEXT_SZ, "%.*s%s", (int)(max > 3 ? 3 : max), "...",
-		 from < len ? whole + from : "");
+	for (const char *c = text; *c; c += len)
+		total += escaped_len(c, &len);
+	if (total <= max || max <= strlen(CUT))
+		return words_text(text, max, out);
+	for (; total > max - strlen(CUT); text += len)
+		total -= escaped_len(text, &len);
+	strcpy(out, CUT);
+	escape_terminal(out + strlen(CUT), total + 1, text, strlen(text));
 	return out;
 }
 

@@ -31,7 +31,7 @@ char *words_clock(const struct display *display, int64_t unix_ns, char out[WORDS
 #define WORDS_TEXT_SZ 1024
 char *words_text(const char *text, size_t max, char out[WORDS_TEXT_SZ]);
 
-/* As words_text(), but of what is too long the end is kept: that of a path tells most. */
+/* As words_text(), but what is too long keeps its end: that of a path tells most. */
 char *words_tail(const char *text, size_t max, char out[WORDS_TEXT_SZ]);
 
 /* "Server.handle()", or "iteration". Returns `out`. */
