@@ -39,7 +39,6 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 					  __u64 args, __u64 now)
 {
 	struct ap_open *o, *outer = NULL;
-	__u64 word[7] = {};
 
 	if (t->depth)
 		outer = thread_top(t);
@@ -52,14 +51,12 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 	o->root = t->last_root;
 	o->loop = t->last_loop;
 	o->callback = read_word(args);
-	ap_read(word, sizeof(word), o->callback);
+	/* Into the map, not the stack: all frames of a call chain share 512 bytes. */
+	if (ap_read(o->word, sizeof(o->word), o->callback))
+		o->type = 0;
 	o->qualname = t->layout.function_qualname == 40 ?
-			      word[5] :
+			      o->word5 :
 			      read_word(o->callback + t->layout.function_qualname);
-	o->type = word[1];
-	o->word2 = word[2];
-	o->word3 = word[3];
-	o->word6 = word[6];
 	/* An inner run of the same loop suspends the callback that started it. */
 	if (outer && outer->loop == o->loop && !outer->suspend_ts)
 		outer->suspend_ts = now;

@@ -324,7 +324,12 @@ struct ap_open {
 	__u64 suspended_ns, suspend_ts;
 	__u64 inner_ns;
 	__u64 callback;		/* the object that runs, and its first words */
-	__u64 type, word2, word3, word6;
+	union {
+		__u64 word[7];
+		struct {
+			__u64 refcount, type, word2, word3, word4, word5, word6;
+		};
+	};
 	__u64 qualname;		/* of a function: its __qualname__, a str */
 	__u64 exec_start, min_flt_start, maj_flt_start;
 	__u64 longest_ns;	/* longest off-CPU interval not yet sent */
