@@ -21,7 +21,7 @@ def release(target, kind):
 
 
 def was_kept_waiting(pid):
-	"""Others were on its CPU for nearly as long as itself, by the kernel's own account."""
+	"""Others had its CPU for nearly as long as itself, by the kernel's own account."""
 	with open(f"/proc/{pid}/schedstat") as file:
 		on_cpu, delay = file.read().split()[:2]
 	return int(delay) > 0.8 * int(on_cpu)
@@ -30,8 +30,8 @@ def was_kept_waiting(pid):
 def check_open(record, kind, line, crowded):
 	cause, syscall = KINDS[kind]
 	problems = []
-	if cause == "cpu" and record["cause"] == "runqueue" and crowded:
-		cause = "runqueue"
+	if record["cause"] == "runqueue" and crowded:
+		cause, syscall = "runqueue", None
 	for field, wanted in (("kind", "task"), ("task", "stuck-" + kind), ("coro", "stuck_task"),
 			      ("cause", cause), ("syscall", syscall), ("line", line)):
 		if field == "syscall" and wanted is None:
