@@ -64,8 +64,6 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 		t->iteration.inner_cnt++;
 	t->depth++;
 	t->changes++;
-	/* The interval before it does not belong to it. */
-	t->pending_seen = 0;
 }
 
 static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
@@ -82,6 +80,9 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 		return;
 	}
 	now = bpf_ktime_get_ns();
+	/* An interval before it does not belong to it. */
+	if (t->pending)
+		sched_settle(t);
 	/*
 	 * Frames before 3.11 are heap objects, and one that runs again keeps its address: a new
 	 * run_forever may call the same _run_once. Only _set_running_loop tells; without it, look.
@@ -92,7 +93,8 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 		if (thread_top(t)->once == t->last_once)
 			rule_close(t, t->depth - 1, AP_END_NEXT, now);
 		else
-			rule_sweep(t, frame, AP_END_SWEEP, now);
+			/* From the caller on: from 3.11 every `_run` of a `_run_once` lies in the same memory. */
+			rule_sweep(t, previous, AP_END_SWEEP, now);
 	}
 	if (t->depth >= AP_OPEN_MAX) {
 		t->account.ignored[AP_IGN_FULL]++;

@@ -132,7 +132,6 @@ static __always_inline void signal_begin(struct ap_thread *t, __u64 now)
 	t->account.signal_opened++;
 	t->depth = 1;
 	t->changes++;
-	t->pending_seen = 0;
 }
 
 static __always_inline void poll_leave(struct ap_thread *t, long result, __u64 now)

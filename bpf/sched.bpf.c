@@ -111,8 +111,7 @@ static __always_inline void keep_longest(struct ap_thread *t, struct ap_open *o,
 __noinline int sched_settle(struct ap_thread *t)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 away, queued, back = task->sched_info.last_arrival;
-	__u64 lost;
+	__u64 away, queued, lost, back;
 	struct ap_block *b;
 	__u32 i;
 
@@ -120,6 +119,7 @@ __noinline int sched_settle(struct ap_thread *t)
 		return 0;
 	t->pending = 0;
 	b = rule_block(t, t->last_block);
+	back = task->sched_info.last_arrival;
 	away = back > t->out_clock ? back - t->out_clock : 0;
 	queued = task->sched_info.run_delay - t->out_run_delay;
 	lost = task->sched_info.pcount - t->out_pcount - 1;
