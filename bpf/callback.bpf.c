@@ -145,7 +145,9 @@ int on_set_running_loop(struct pt_regs *ctx)
 	}
 	t->iteration.start_ts = 0;
 	t->poll_start = 0;
+	/* From 3.11 the frames of what runs after the loop can lie where its _run_once lay. */
 	t->last_prev = 0;
+	t->last_once = 0;
 	thread_leave(t);
 	return 0;
 }

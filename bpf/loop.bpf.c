@@ -26,11 +26,11 @@ static __always_inline int own_poll(struct ap_thread *t, __u64 frame)
 	/* A signal's handler runs above the frame that polls. It may sleep in select (3.8-3.10). */
 	if (t->depth && thread_top(t)->callee == AP_CALLEE_SIGNAL && frame != thread_top(t)->run)
 		return 0;
-	if (frame == t->last_once || previous == t->last_once)
+	if (t->last_once && (frame == t->last_once || previous == t->last_once))
 		return 1;
 	if (ap_read_caller(&t->layout, previous, &once_code, &forever))
 		return 0;
-	if (forever == t->last_once)
+	if (t->last_once && forever == t->last_once)
 		return !ap_is_run(t, once_code);
 	/* Before 3.11 a kept traceback can hold a _run_once frame: the next call has another. */
 	if (rule_class(t, once_code) != CODE_NAMED_ONCE)
@@ -157,7 +157,8 @@ int on_poll_exit(struct trace_event_raw_sys_exit *ctx)
 {
 	struct ap_thread *t = thread_find();
 
-	if (!t || !t->poll_start)
+	/* With a callback open it is another poll's exit than the one that began. */
+	if (!t || !t->poll_start || t->depth)
 		return 0;
 	thread_enter(t);
 	poll_leave(t, ctx->ret, bpf_ktime_get_ns());

@@ -186,7 +186,7 @@ static __always_inline void take_proof(struct ap_open *o)
 __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now)
 {
 	struct ap_open *o;
-	__u64 hi = now, ran;
+	__u64 hi = now, until, from, ran;
 	__u32 k;
 
 	if (!t || index >= AP_OPEN_MAX || index >= t->depth)
@@ -208,7 +208,9 @@ __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now
 	if (o->lo_ts > hi)
 		o->lo_ts = hi;
 	/* Of one that was open when we came only what was seen counts: its start was not. */
-	ran = (o->flags & AP_F_AT_ATTACH ? o->lo_ts : hi) - o->start_ts - o->suspended_ns;
+	until = o->flags & AP_F_AT_ATTACH ? o->lo_ts : hi;
+	from = o->start_ts + o->suspended_ns;
+	ran = until > from ? until - from : 0;
 
 	if (o->callee == AP_CALLEE_SIGNAL)
 		t->account.signal_closed++;
