@@ -140,6 +140,10 @@ struct file {
 	struct path f_path;
 };
 
+struct fs_struct {
+	struct path root;
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
@@ -195,6 +199,7 @@ struct task_struct {
 	struct sched_info sched_info;
 	unsigned long min_flt;
 	unsigned long maj_flt;
+	struct fs_struct *fs;
 	struct files_struct *files;
 };
 

@@ -19,13 +19,16 @@ static __always_inline __u64 calling_frame(struct ap_thread *t)
 }
 
 /* Is it Handle._run, or a `_run` called by a `_run_once`? */
-static __noinline int is_loop_call(struct ap_thread *t, __u64 code, __u64 previous)
+static __noinline int is_loop_call(struct ap_thread *t, __u64 frame, __u64 code, __u64 previous)
 {
 	int class = rule_class(t, code);
 	__u64 caller_code, caller_previous;
+	struct ap_link link = {};
 
 	if (class == CODE_RUN) {
 		t->run_code = code;
+		/* One call site in Lib/asyncio/events.py, 3.8-3.15. */
+		t->run_lasti = rule_link(t, frame, &link) ? 0 : link.lasti;
 		return 1;
 	}
 	if (class != CODE_NAMED_RUN)
@@ -35,8 +38,8 @@ static __noinline int is_loop_call(struct ap_thread *t, __u64 code, __u64 previo
 	return rule_class(t, caller_code) == CODE_NAMED_ONCE;
 }
 
-static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u64 previous,
-					  __u64 args, __u64 now)
+static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u64 code,
+					  __u64 previous, __u64 args, __u64 now)
 {
 	struct ap_open *o, *outer = NULL;
 
@@ -46,6 +49,7 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 	rule_begin(t, o, now);
 	o->run = frame;
 	o->run_prev = previous;
+	o->run_lasti = code == t->run_code ? t->run_lasti : 0;
 	o->once = t->last_once;
 	o->forever = t->last_forever;
 	o->root = t->last_root;
@@ -75,7 +79,7 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 		t->account.ignored[AP_IGN_UNREADABLE]++;
 		return;
 	}
-	if (code != t->run_code && !is_loop_call(t, code, previous)) {
+	if ((code != t->run_code || !t->run_lasti) && !is_loop_call(t, frame, code, previous)) {
 		t->account.ignored[AP_IGN_CALLER]++;
 		return;
 	}
@@ -100,7 +104,7 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 		t->account.ignored[AP_IGN_FULL]++;
 		return;
 	}
-	callback_open(t, frame, previous, args, now);
+	callback_open(t, frame, code, previous, args, now);
 }
 
 /* context_run(self, args, nargs, kwnames): args[0] is the callback (Python/context.c, 3.8-3.15). */

@@ -28,11 +28,14 @@ static __always_inline struct file *fd_file(int fd)
 	return file;
 }
 
-/* Components from the leaf up, through the mounts. */
+/* Components from the leaf up, through the mounts, to the root of the task: as the task sees it. */
 static __always_inline void note_path(struct ap_file *out, struct file *file)
 {
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry), *parent;
 	struct vfsmount *vfsmount = BPF_CORE_READ(file, f_path.mnt);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
+	struct vfsmount *root_mount = BPF_CORE_READ(task, fs, root.mnt);
 	__u32 used = 0;
 	int i;
 
@@ -40,6 +43,8 @@ static __always_inline void note_path(struct ap_file *out, struct file *file)
 		struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 		long n;
 
+		if (dentry == root && vfsmount == root_mount)
+			break;
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);

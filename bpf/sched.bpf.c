@@ -179,7 +179,8 @@ static __always_inline __u32 why_off(struct ap_thread *t, struct task_struct *ta
 		/* 6.18: a throttled task parks itself on its way to user mode; before, its queue says it. */
 		if (bpf_core_field_exists(parked->throttled) && BPF_CORE_READ(parked, throttled))
 			return AP_OFF_THROTTLED;
-		if (task->se.cfs_rq->throttle_count > 0)
+		if (bpf_core_field_exists(task->se.cfs_rq->throttle_count) &&
+		    task->se.cfs_rq->throttle_count > 0)
 			return AP_OFF_THROTTLED;
 		return AP_OFF_RUNQUEUE;
 	}

@@ -54,6 +54,14 @@ static int add_place(struct loop *loop, const struct stall *stall, const struct 
 	return 0;
 }
 
+/* A forged record may claim centuries: sums stop at the end of what they can say. */
+static int64_t add_ns(int64_t sum_ns, int64_t ns)
+{
+	int64_t out;
+
+	return __builtin_add_overflow(sum_ns, ns, &out) ? INT64_MAX : out;
+}
+
 int loop_add_stall(struct loop *loop, const struct stall *stall)
 {
 	/* What was open when we came has no duration: what was seen of it is certain. */
@@ -64,13 +72,13 @@ int loop_add_stall(struct loop *loop, const struct stall *stall)
 	int err = 0;
 
 	loop->stall_cnt++;
-	loop->stall_ns += ns;
+	loop->stall_ns = add_ns(loop->stall_ns, ns);
 	if (!place)
 		err = add_place(loop, stall, at, &place);
 	if (!place)
 		return err;
 	place->cnt++;
-	place->total_ns += ns;
+	place->total_ns = add_ns(place->total_ns, ns);
 	if (ns > place->max_ns)
 		place->max_ns = ns;
 	return 0;
