@@ -342,7 +342,7 @@ struct ap_open {
 	__u32 fresh;		/* 1: nothing below was set since it opened */
 	__u32 switches, switches_lost;
 	__u32 place_cnt;
-	__u32 pad;
+	__s32 run_lasti;	/* how far `run` is while its callback runs; 0: not known */
 	__u64 slow_ns;		/* of an iteration: callbacks in it that were reported */
 	struct ap_place place[AP_PLACES_MAX];
 };
@@ -356,6 +356,7 @@ struct ap_thread {
 	__u64 has_loop_probe;	/* when it was made; it may have come since */
 	__u64 tstate;
 	__u64 run_code;		/* the code of Handle._run, once learned */
+	__s64 run_lasti;	/* where in it the callback is called, 0: not learned */
 	__u64 last_prev, last_once, last_forever, last_root, last_loop;	/* raw previous -> resolved */
 	__u64 poll_start;	/* 0: it does not poll now */
 	__u64 seq;

@@ -103,6 +103,11 @@ AP_INLINE __u64 ap_current_frame(const struct ap_layout *l, __u64 tstate)
  *
  *	static inline int ap_is_run(void *ctx, __u64 code);
  *
+ * From 3.11 the next callback's `_run` lies in the same memory with the same
+ * caller. As long as it has not come to the call it is not this callback: it
+ * may wait for the GIL there (RESUME checks the eval breaker, 3.11+), which is
+ * nobody's callback.
+ *
  * It fills stack->frame with what lies above, leaf first; of an over one
  * down to and with its _run_once, so that the stack says what the loop did.
  */
@@ -131,7 +136,9 @@ AP_INLINE int ap_look_at(void *ctx, const struct ap_open *open, struct ap_look *
 	}
 	if (at == open->run && link->previous == open->run_prev) {
 		/* A signal's `run` is the frame that polls: under it only while a handler is above. */
-		if (open->callee == AP_CALLEE_SIGNAL ? stack->cnt > 0 : ap_is_run(ctx, link->code))
+		if (open->callee == AP_CALLEE_SIGNAL ? stack->cnt > 0 :
+						       (!open->run_lasti || link->lasti >= open->run_lasti) &&
+							       ap_is_run(ctx, link->code))
 			return AP_SEEN_UNDER;
 	}
 	if (!link->shim) {
