@@ -178,10 +178,11 @@ static void test_hostile(void **state)
 	(void)state;
 	capture_open(&capture);
 	assert_int_equal(json_print_stall(capture.file, &stall), 0);
+	assert_has(capture_text(&capture), "\\u007f");
 	line = capture_text(&capture);
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 	for (const char *c = line; *c; c++)
-		assert_true((unsigned char)*c < 0x80);
+		assert_true((unsigned char)*c < 0x7f);
 	object = json_loads(line, 0, NULL);
 	assert_fits(object);
 	assert_string_equal(string(object, "task"), "a\033[2Jb\u202ec\\xff\r\n\x07\x7f\"'\\%n");

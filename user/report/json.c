@@ -185,9 +185,8 @@ json_t *json_of_stall(const struct stall *stall)
 		json_of_stack(stall), "stack_at_ms", ms_or_null(stall->stack_at_ns), "stack_reason",
 		text_or_null(stall->stack_reason), "exact", stall->exact, "eager", stall->eager,
 		"callbacks",
-		stall->kind == STALL_ITERATION && stall->inner_cnt
-			? json_integer(stall->inner_cnt)
-			: json_null(),
+		stall->kind == STALL_ITERATION && stall->inner_cnt ? json_integer(stall->inner_cnt)
+								   : json_null(),
 		"advice", json_of_advice(stall->advice));
 	if (!slow || !rest || json_object_update(slow, rest)) {
 		json_decref(slow);
@@ -200,10 +199,10 @@ json_t *json_of_stall(const struct stall *stall)
 static json_t *json_of_place(const struct loop_place *place)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "kind",
-			 stall_kind_name(place->kind), "title", text_or_null(place->title),
-			 "file", text_or_null(place->file), "line", line_or_null(place->line),
-			 "cause", cause_name(place->cause), "count", (json_int_t)place->cnt,
-			 "total_ms", ms(place->total_ns), "max_ms", ms(place->max_ns));
+			 stall_kind_name(place->kind), "title", text_or_null(place->title), "file",
+			 text_or_null(place->file), "line", line_or_null(place->line), "cause",
+			 cause_name(place->cause), "count", (json_int_t)place->cnt, "total_ms",
+			 ms(place->total_ns), "max_ms", ms(place->max_ns));
 }
 
 static json_t *count_or_null(bool known, uint64_t cnt)
@@ -294,6 +293,20 @@ json_t *json_of_summary(const struct run_summary *summary)
 			 "overhead_estimated", json_of_overhead(summary));
 }
 
+/* DEL is the one control character that JSON lets stand; it is only ever inside a string. */
+static int write_escaped(const char *buffer, size_t size, void *ctx)
+{
+	FILE *out = ctx;
+	const char *del;
+
+	for (; (del = memchr(buffer, 0x7f, size)); buffer = del + 1) {
+		fwrite(buffer, 1, (size_t)(del - buffer), out);
+		fputs("\\u007f", out);
+		size -= (size_t)(del - buffer) + 1;
+	}
+	return fwrite(buffer, 1, size, out) == size ? 0 : -1;
+}
+
 static int print(FILE *out, json_t *object)
 {
 	int err;
@@ -301,7 +314,8 @@ static int print(FILE *out, json_t *object)
 	if (!object)
 		return -ENOMEM;
 	/* 15 digits: 17 would show the noise of binary fractions, as in 100.00000000000001. */
-	err = json_dumpf(object, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
+	err = json_dump_callback(object, write_escaped, out,
+				 JSON_COMPACT | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(15));
 	json_decref(object);
 	if (err || fputc('\n', out) == EOF || fflush(out))
 		return -EIO;

@@ -40,13 +40,11 @@ static void say_loop(FILE *out, const struct display *display, const struct loop
 	if (polled_ns)
 		fprintf(out, "  busy %.1f %% of the time",
 			100 * (double)account->busy_ns / (double)polled_ns);
-	else
-		fprintf(out, "  busy time not known");
 	if (loop->has_account)
-		fprintf(out, ", %llu iterations, %llu callbacks",
+		fprintf(out, "%s%llu iterations, %llu callbacks\n", polled_ns ? ", " : "  ",
 			(unsigned long long)account->iterations,
 			(unsigned long long)account_closed_cnt(account));
-	fprintf(out, "\n  %llu stall%s", (unsigned long long)loop->stall_cnt,
+	fprintf(out, "  %llu stall%s", (unsigned long long)loop->stall_cnt,
 		loop->stall_cnt == 1 ? "" : "s");
 	if (loop->stall_cnt)
 		fprintf(out, ", together %s", words_duration(loop->stall_ns, duration));
