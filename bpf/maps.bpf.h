@@ -60,11 +60,14 @@ AP_MAP struct {
 	__type(value, struct ap_account);
 } accounts SEC(".maps");
 
-/* What is known of a code object. */
+/*
+ * What is known of a code object. Always replaced as a whole, never written in
+ * place: an entry that was looked up can be another key's by then (LRU).
+ */
 struct code_entry {
-	__u64 print;	/* of its fields, when its AP_CODE was sent; 0: not sent */
+	__u64 print;	/* of its fields: of another one at the same address nothing is known */
 	__u32 class;	/* enum code_class; 0: not learned */
-	__u32 pad;
+	__u32 sent;	/* 1: its AP_CODE was sent */
 };
 
 AP_MAP struct {

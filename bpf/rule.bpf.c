@@ -41,18 +41,18 @@ static __always_inline int learn(struct ap_thread *t, __u64 code)
 __noinline int rule_class(struct ap_thread *t, __u64 code)
 {
 	struct ap_addr key = {.addr = code, .tgid = bpf_get_current_pid_tgid() >> 32};
-	struct code_entry *known = bpf_map_lookup_elem(&codes, &key), fresh = {};
+	struct code_entry entry = {};
 
 	if (!t)
 		return CODE_OTHER;
-	if (known && known->class)
-		return known->class;
-	fresh.class = learn(t, code);
-	if (known)
-		known->class = fresh.class;
-	else
-		bpf_map_update_elem(&codes, &key, &fresh, BPF_NOEXIST);
-	return fresh.class;
+	code_look_up(t, &key, &entry);
+	if (!entry.print)
+		return CODE_OTHER;
+	if (!entry.class) {
+		entry.class = learn(t, code);
+		bpf_map_update_elem(&codes, &key, &entry, BPF_ANY);
+	}
+	return entry.class;
 }
 
 __noinline int rule_link(struct ap_thread *t, __u64 frame, struct ap_link *link)

@@ -54,7 +54,33 @@ int sched_settle(struct ap_thread *t);
 int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi);
 int name_send(struct ap_thread *t, __u32 index, int alive);
 int code_send_stack(struct ap_thread *t, __u32 stack);
+int block_send(struct ap_thread *t, __u32 block, __u64 seq);
 int file_resolve(struct ap_thread *t, __u32 block);
+
+/* Changes when the memory of a code object is used for another one: some of its words, mixed. */
+static __always_inline __u64 code_print(struct ap_layout *l, __u64 code)
+{
+	__u64 word[4] = {};
+
+	/* filename, name, qualname, linetable lie in 32 bytes, in this order; before 3.11 the fourth
+	 * is a cached frame that comes and goes. */
+	if (ap_read(word, l->code_qualname == l->code_name ? 24 : 32, code + l->code_filename))
+		return 0;
+	return (word[0] ^ word[1] * 3 ^ word[2] * 5 ^ word[3] * 7) | 1;
+}
+
+/* What is known of the code that lies there now. */
+static __always_inline void code_look_up(struct ap_thread *t, struct ap_addr *key,
+					 struct code_entry *out)
+{
+	struct code_entry *known = bpf_map_lookup_elem(&codes, key);
+
+	out->print = code_print(&t->layout, key->addr);
+	if (known && known->print == out->print) {
+		out->class = known->class;
+		out->sent = known->sent;
+	}
+}
 
 /* walk.h asks: is this code a `_run`? */
 static inline int ap_is_run(void *thread, __u64 code)

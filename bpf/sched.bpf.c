@@ -10,7 +10,6 @@
  * pairs, because some switches are never traced.
  */
 #include "rule.bpf.h"
-#include "emit.bpf.h"
 #include "syscall.bpf.h"
 
 /* Set by the collector: sched_switch passes prev_state (since 5.18, fa2c3254d7cf). */
@@ -85,23 +84,11 @@ static __noinline void add_off(struct ap_open *o, struct ap_block *b, __u32 lost
 		add_place(o, b, b->off_ns);
 }
 
-static __always_inline void send_block(struct ap_block *b, __u64 seq)
-{
-	__u32 cnt = b->stack.cnt;
-
-	if (cnt > AP_FRAMES_MAX)
-		cnt = AP_FRAMES_MAX;
-	b->seq = seq;
-	emit_copy(&b->head, AP_BLOCK,
-		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
-}
-
 /* Longer than what is kept: keep it. Long for itself: send it at once. */
 static __always_inline void keep_longest(struct ap_thread *t, struct ap_open *o, struct ap_block *b)
 {
 	if (b->off_ns >= t->long_ns) {
-		code_send_stack(t, t->last_block);
-		send_block(b, o->seq);
+		block_send(t, t->last_block, o->seq);
 	} else if (b->off_ns > o->longest_ns) {
 		o->longest_ns = b->off_ns;
 		o->longest = t->last_block;

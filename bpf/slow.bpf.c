@@ -11,17 +11,6 @@
 
 /* --- Code ------------------------------------------------------------------- */
 
-/* Changes when the memory of a code object is used for another one: four of its words, mixed. */
-static __always_inline __u64 code_print(struct ap_layout *l, __u64 code)
-{
-	__u64 word[4] = {};
-
-	/* filename, name, qualname, linetable lie in 32 bytes, in this order, 3.8-3.15 */
-	if (ap_read(word, sizeof(word), code + l->code_filename))
-		return 0;
-	return (word[0] ^ word[1] * 3 ^ word[2] * 5 ^ word[3] * 7) | 1;
-}
-
 static __always_inline void code_fill(struct ap_layout *l, struct ap_code *c, __u64 code, __u64 table,
 				      __u64 len, __u32 room)
 {
@@ -48,7 +37,7 @@ static __always_inline void code_fill(struct ap_layout *l, struct ap_code *c, __
 __noinline int code_send(struct ap_thread *t, __u64 code)
 {
 	struct ap_addr key = {.addr = code, .tgid = bpf_get_current_pid_tgid() >> 32};
-	struct code_entry *known = bpf_map_lookup_elem(&codes, &key), entry = {};
+	struct code_entry entry = {};
 	struct ap_layout *l;
 	struct ap_code *c;
 	__u64 table, len;
@@ -56,8 +45,8 @@ __noinline int code_send(struct ap_thread *t, __u64 code)
 	if (!t || !code)
 		return 0;
 	l = &t->layout;
-	entry.print = code_print(l, code);
-	if (!entry.print || (known && known->print == entry.print))
+	code_look_up(t, &key, &entry);
+	if (!entry.print || entry.sent)
 		return 0;
 	table = read_word(code + l->code_linetable);
 	len = table ? read_word(table + l->bytes_size) : 0;
@@ -75,10 +64,8 @@ __noinline int code_send(struct ap_thread *t, __u64 code)
 		code_fill(l, c, code, table, len, LINETABLE_LARGE);
 	}
 	emit_end(c);
-	if (known)
-		known->print = entry.print;
-	else
-		bpf_map_update_elem(&codes, &key, &entry, BPF_ANY);
+	entry.sent = 1;
+	bpf_map_update_elem(&codes, &key, &entry, BPF_ANY);
 	return 0;
 }
 
@@ -340,21 +327,30 @@ __noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 
 /* --- Slow callbacks ----------------------------------------------------------- */
 
-static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o)
+/* An off-CPU interval, with the code of its stack. */
+__noinline int block_send(struct ap_thread *t, __u32 block, __u64 seq)
 {
 	struct ap_block *b;
 	__u32 cnt;
 
-	if (!o->longest_ns)
-		return;
-	b = rule_block(t, o->longest);
-	code_send_stack(t, o->longest);
+	if (!t)
+		return 0;
+	code_send_stack(t, block);
+	b = rule_block(t, block);
 	cnt = b->stack.cnt;
 	if (cnt > AP_FRAMES_MAX)
 		cnt = AP_FRAMES_MAX;
-	b->seq = o->seq;
+	b->seq = seq;
 	emit_copy(&b->head, AP_BLOCK,
 		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
+	return 0;
+}
+
+/* The longest one of a callback, unless an inner run of a loop has used its place. */
+static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o, __u32 index)
+{
+	if (o->longest_ns && (index == RULE_ITERATION || rule_block(t, o->longest)->seq == o->seq))
+		block_send(t, o->longest, o->seq);
 }
 
 __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
@@ -372,7 +368,7 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 		name_send(t, index, has_task_probe());
 	rule_unfresh(o);
 	if (!gone)
-		send_longest(t, o);
+		send_longest(t, o, index);
 	s = emit_begin(AP_SLOW, sizeof(*s));
 	if (!s)
 		return 0;
