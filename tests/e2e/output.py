@@ -225,7 +225,7 @@ def text_face(check, do, pid):
 				      r"hint: use asyncio\.Lock"))
 	deep = until(text, "task 'deep'")
 	check("a deep stack shows the leaf and the coroutine",
-	      lacks(deep, r"^    climb ", r"^    \.\.\. \d+ more$", r"^    deep_stack ")
+	      lacks(deep, r"^    climb ", r"^    \.\.\. \d+ more frames$", r"^    deep_stack ")
 	      + ([] if deep.count("output.py:") == 6 else [f"not 6 frames:\n{deep}"]))
 	check("an iteration says how many callbacks it ran",
 	      lacks(text, r"^\S+ stall \d+ ms  iteration of \d\d callbacks") + has(text, r"\?\(\)"))
@@ -261,7 +261,7 @@ def verbose(check, do, pid):
 	      + lacks(text, r"^  interpreter /usr/bin/python3\S* \(stripped\)$", r"^  asyncprof \d"))
 	check("--full-filenames and --stack-depth",
 	      ([] if deep.count(PROGRAM + ":") == 2 else [f"not 2 whole paths:\n{deep}"])
-	      + lacks(deep, r"^    \.\.\. \d+ more$"))
+	      + lacks(deep, r"^    \.\.\. \d+ more frames$"))
 	check("SIGTERM prints the summary", summary_problems(text) + ([f"exit {code}"] if code else []))
 
 

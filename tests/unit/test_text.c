@@ -111,7 +111,7 @@ static void test_options(void **state)
 	open_text(&fixture, (struct display){.width = 80, .stack_depth = 1});
 	text = show(&fixture, &stall);
 	assert_has(text, "app.py:12");
-	assert_has(text, "... 3 more");
+	assert_has(text, "... 3 more frames\n");
 	assert_has_not(text, "server.py");
 	close_text(&fixture);
 }
@@ -437,7 +437,7 @@ static void test_deep(void **state)
 	stall.frame_cnt = 60;
 	open_text(&fixture, (struct display){.width = 80});
 	text = show(&fixture, &stall);
-	assert_has(text, "srv/app.py:104\n    ... 54 more\n    f59  ");
+	assert_has(text, "srv/app.py:104\n    ... 54 more frames\n    f59  ");
 	close_text(&fixture);
 
 	open_text(&fixture, (struct display){.width = 80, .stack_depth = 40});

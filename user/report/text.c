@@ -334,10 +334,10 @@ static size_t pick_frames(const struct text *text, const struct stall *stall,
 	return cnt;
 }
 
-static void say_library(const struct text *text, size_t cnt)
+static void say_left_out(const struct text *text, size_t cnt, const char *kind)
 {
 	if (cnt)
-		put(text, PAINT_DIM, "    ... %zu library frame%s\n", cnt, cnt == 1 ? "" : "s");
+		put(text, PAINT_DIM, "    ... %zu %s frame%s\n", cnt, kind, cnt == 1 ? "" : "s");
 }
 
 /* At most `depth` of them: those near the leaf, and the coroutine at the end. */
@@ -354,21 +354,21 @@ static void say_stack(const struct text *text, const struct stall *stall)
 		size_t next = i ? shown[i - 1].frame + shown[i - 1].cnt : 0;
 
 		if (i == depth) {
-			put(text, PAINT_DIM, "    ... %zu more\n", stall->frame_cnt - next);
+			say_left_out(text, stall->frame_cnt - next, "more");
 			library_cnt = 0;
 			break;
 		}
 		if (depth > 1 && i == depth - 1 && cnt > depth) {
-			put(text, PAINT_DIM, "    ... %zu more\n", shown[cnt - 1].frame - next);
+			say_left_out(text, shown[cnt - 1].frame - next, "more");
 			i = cnt - 1;
 		} else {
-			say_library(text, shown[i].library_cnt);
+			say_left_out(text, shown[i].library_cnt, "library");
 		}
 		say_frame(text, &stall->frames[shown[i].frame], shown[i].cnt);
 		if (&stall->frames[shown[i].frame] == blame)
 			say_source(text, stall, blame);
 	}
-	say_library(text, library_cnt);
+	say_left_out(text, library_cnt, "library");
 	if (stall->stack_reason)
 		put(text, PAINT_DIM, "    stack: %s\n", stall->stack_reason);
 }
