@@ -16,6 +16,8 @@
 #include "kernel/trap.h"
 
 #define WATCHED_MAX 256	/* as many as the `targets` map holds */
+#define BATCH_MAX   4096	/* records handed over at once */
+#define WHOLE_TRIES 16	/* copies of a thread whose program is at work, 1 us at a time */
 
 struct watched {
 	pid_t pid;	/* 0: free */
@@ -29,6 +31,7 @@ struct session {
 	struct watched watched[WATCHED_MAX];
 	session_record on_record;
 	void *ctx;
+	size_t batch_left;	/* records until the caller's turn */
 	int stats_fd;		/* -1: the kernel does not measure programs now */
 	uint64_t trap_ns;
 	struct session_cost cost;
@@ -54,7 +57,8 @@ static int on_ring(void *ctx, void *data, size_t size)
 
 	if (size >= sizeof(struct ap_head))
 		s->on_record(s->ctx, data, size);
-	return 0;
+	/* libbpf reads on for as long as records come: a storm would never let go. */
+	return s->batch_left && --s->batch_left ? 0 : -EAGAIN;
 }
 
 /* Since 5.18 (fa2c3254d7cf) sched_switch passes the state of the thread that leaves, before it changes. */
@@ -216,13 +220,16 @@ void session__drop(struct session *s, pid_t pid)
 
 int session__poll(struct session *s, int timeout_ms)
 {
-	int n = ring_buffer__poll(s->ring, timeout_ms);
+	int n;
 
-	return n < 0 ? n : 0;
+	s->batch_left = BATCH_MAX;
+	n = ring_buffer__poll(s->ring, timeout_ms);
+	return n < 0 && n != -EAGAIN ? n : 0;
 }
 
 void session__drain(struct session *s)
 {
+	s->batch_left = SIZE_MAX;
 	while (ring_buffer__consume(s->ring) > 0)
 		;
 }
@@ -262,6 +269,7 @@ void session__threads(struct session *s, session_each each, void *ctx)
 {
 	int fd = bpf_map__fd(s->bpf->maps.threads);
 	uint64_t key, next, *at = NULL;
+	int err = 0, tries;
 	struct ap_thread *t = malloc(sizeof(*t));
 	unsigned int bound = bpf_map__max_entries(s->bpf->maps.threads);
 
@@ -269,7 +277,12 @@ void session__threads(struct session *s, session_each each, void *ctx)
 	while (t && bound-- && !bpf_map_get_next_key(fd, at, &next)) {
 		key = next;
 		at = &key;
-		if (!bpf_map_lookup_elem(fd, &key, t))
+		for (tries = 0; tries < WHOLE_TRIES; tries++) {
+			err = bpf_map_lookup_elem(fd, &key, t);
+			if (err || !t->working)
+				break;
+		}
+		if (!err)
 			each(ctx, (pid_t)(key >> 32), (pid_t)(uint32_t)key, t);
 	}
 	free(t);

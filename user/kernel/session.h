@@ -60,7 +60,7 @@ void session__stop(struct session *s);
 /* Takes the probes of `pid` away. */
 void session__drop(struct session *s, pid_t pid);
 
-/* Hands over what is on the ring, waiting up to `timeout_ms`. 0, or a negative errno (-EINTR too). */
+/* Hands over some of what is on the ring, waiting up to `timeout_ms`. 0, or a negative errno (-EINTR too). */
 int session__poll(struct session *s, int timeout_ms);
 
 /* Without waiting, until the ring is empty. */
