@@ -256,9 +256,20 @@ static void test_task_names(void **state)
 	assert_int_equal(n.coro.text.width, 0);
 }
 
+/* An object at `at` of a type called `type`, which lies beside it. */
+static uint64_t put_object(uint64_t at, uint64_t type_at, const char *type)
+{
+	fake_word(mem, type_at + layout.type_name, cstring(type));
+	fake_word(mem, at + 8, type_at);
+	return at;
+}
+
 static void test_callback_names(void **state)
 {
-	uint64_t def = OBJECT + 0xe00, function = OBJECT + 0x100;
+	uint64_t def = OBJECT + 0xe00;
+	uint64_t function = put_object(OBJECT + 0x100, OBJECT + 0x800, "function");
+	uint64_t method = put_object(OBJECT + 0x200, OBJECT + 0x900, "method");
+	uint64_t builtin = put_object(OBJECT + 0x280, OBJECT + 0xa00, "builtin_function_or_method");
 	struct ap_name n;
 
 	(void)state;
@@ -274,6 +285,17 @@ static void test_callback_names(void **state)
 	assert_int_equal(n.callee, AP_CALLEE_PARTIAL);
 	is_text(&n.callback, "Server.handle");
 	fake_word(mem, def, cstring("sleep"));
+	/* what a partial holds need not be a function */
+	fake_word(mem, method + layout.method_function, function);
+	n = read_name("functools.partial", method, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_PARTIAL);
+	is_text(&n.callback, "Server.handle");
+	fake_word(mem, builtin + 16, def);
+	n = read_name("functools.partial", builtin, 0, 0);
+	assert_int_equal(n.callee, AP_CALLEE_PARTIAL);
+	is_text(&n.callback, "sleep");
+	n = read_name("functools.partial", put_object(OBJECT + 0x300, OBJECT + 0xb00, "Mine"), 0, 0);
+	assert_int_equal(n.callback.text.width, 0);
 	n = read_name("builtin_function_or_method", def, 0, 0);
 	assert_int_equal(n.callee, AP_CALLEE_BUILTIN);
 	is_text(&n.callback, "sleep");

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#define BUILTIN_DEF 16 /* PyCFunctionObject.m_ml */
 #define TYPE_WORD    8 /* ob_type of every object, builds with a GIL */
 #define TYPE_NAME_SZ 32
 
@@ -221,11 +222,50 @@ static int is_step(struct memory *m, const struct ap_layout *l, uint64_t code)
 	       (name.text.kept == 8 && !memcmp(name.data, "__wakeup", 8));
 }
 
+/* Before 3.11 code has no qualified name, functions do. */
+static void name_of_function(struct memory *m, const struct ap_layout *l, uint64_t code,
+			     uint64_t qualname, struct ap_name *out)
+{
+	if (l->code_qualname != l->code_name ||
+	    code_read_text(m, l, qualname, &out->callback.text, out->callback.data,
+			   sizeof(out->callback.data)))
+		name_of_code(m, l, code, &out->callback);
+}
+
+/* A bound method or a partial: of a function, as a rule, but a partial may hold a bound method. */
+static void name_of_inner(struct memory *m, const struct ap_layout *l, const struct ap_open *open,
+			  struct ap_name *out)
+{
+	uint64_t object = open->word2, type, code, qualname, def;
+	char name[TYPE_NAME_SZ];
+
+	if (read_word(m, object + TYPE_WORD, &type))
+		return;
+	read_type_name(m, l, type, name, sizeof(name));
+	if (!strcmp(name, "method")) {
+		if (read_word(m, object + l->method_function, &object) ||
+		    read_word(m, object + TYPE_WORD, &type))
+			return;
+		read_type_name(m, l, type, name, sizeof(name));
+	}
+	if (!strcmp(name, "builtin_function_or_method") && !read_word(m, object + BUILTIN_DEF, &def) &&
+	    !read_word(m, def, &def))
+		name_of_cstring(m, def, &out->callback);
+	if (strcmp(name, "function") != 0 || read_word(m, object + l->function_code, &code) ||
+	    read_word(m, object + l->function_qualname, &qualname))
+		return;
+	name_of_function(m, l, code, qualname, out);
+	/* A Task in Python has its step as a bound method. */
+	if (out->callee == AP_CALLEE_METHOD && is_step(m, l, code)) {
+		out->callee = AP_CALLEE_TASK;
+		out->task = open->word3;
+	}
+}
+
 void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap_open *open,
 		    struct ap_name *out)
 {
 	char type[TYPE_NAME_SZ];
-	uint64_t function = 0, code = 0, qualname = open->qualname;
 
 	read_type_name(m, l, open->type, type, sizeof(type));
 	if (!strcmp(type, "_asyncio.TaskStepMethWrapper") || !strcmp(type, "TaskStepMethWrapper") ||
@@ -237,13 +277,12 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 		name_of_builtin(m, open, out);
 	} else if (!strcmp(type, "function")) {
 		out->callee = AP_CALLEE_FUNCTION;
-		code = l->function_code == 48 ? open->word6 : open->word2;
+		name_of_function(m, l, l->function_code == 48 ? open->word6 : open->word2, open->qualname,
+				 out);
 	} else if (!strcmp(type, "method")) {
 		out->callee = AP_CALLEE_METHOD;
-		function = open->word2;
 	} else if (!strcmp(type, "functools.partial")) {
 		out->callee = AP_CALLEE_PARTIAL;
-		function = open->word2;
 	} else if (type[0]) {
 		out->callee = AP_CALLEE_OTHER;
 		memcpy(out->callback.data, type, sizeof(type));
@@ -252,19 +291,6 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 	}
 	if (out->task)
 		name_of_task(m, l, out);
-	if (function && (read_word(m, function + l->function_code, &code) ||
-			 read_word(m, function + l->function_qualname, &qualname)))
-		code = 0;
-	if (!code)
-		return;
-	/* Before 3.11 code has no qualified name, functions do. */
-	if (l->code_qualname != l->code_name ||
-	    code_read_text(m, l, qualname, &out->callback.text, out->callback.data,
-			   sizeof(out->callback.data)))
-		name_of_code(m, l, code, &out->callback);
-	/* A Task in Python has its step as a bound method. */
-	if (out->callee == AP_CALLEE_METHOD && is_step(m, l, code)) {
-		out->callee = AP_CALLEE_TASK;
-		out->task = open->word3;
-	}
+	if (out->callee == AP_CALLEE_METHOD || out->callee == AP_CALLEE_PARTIAL)
+		name_of_inner(m, l, open, out);
 }
