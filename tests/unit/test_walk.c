@@ -161,6 +161,11 @@ static void test_under(void **state)
 		assert_int_equal(stack.frame[0].lasti, 0);
 		assert_int_equal(stack.frame[1].code, code_at(WORK));
 		assert_int_equal(stack.frame[1].lasti, 2);
+		/* put_chain() has the `_run` at 4: there is the call, or it comes later */
+		open.run_lasti = 4;
+		assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_UNDER);
+		open.run_lasti = 6;
+		assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_OVER);
 	}
 }
 
