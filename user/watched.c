@@ -75,25 +75,31 @@ static void emit_sized(void *ctx, const struct ap_head *record)
 static void seed(struct watched *w, struct session *s, struct emitter *e)
 {
 	pid_t pid = process_pid(w->process), tid;
+	struct ap_thread *now = malloc(sizeof(*now));
 	struct snapshot *shot;
 	size_t i;
 
-	if (snapshot__take(w->process, w->memory, &w->interpreter, w->threshold_ns, &shot))
-		return;
+	if (!now || snapshot__take(w->process, w->memory, &w->interpreter, w->threshold_ns, &shot))
+		goto out;
 	w->unread = snapshot_unread(shot);
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
 		if (session__seed(s, pid, tid, t) || !t->depth)
 			continue;
-		/* It may have ended between the walk and the seed: then it must not stay. */
+		/*
+		 * It may have ended between the walk and the seed: then it must not stay, unless the
+		 * next callback has come, which closed it.
+		 */
 		if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, &t->open[0], NULL,
-				  NULL) != AP_SEEN_UNDER)
-			session__unseed(s, pid, tid);
-		else
+				  NULL) == AP_SEEN_UNDER)
 			snapshot_records(shot, i, emit_sized, e);
+		else if (!session__thread(s, pid, tid, now) && !now->account.hits)
+			session__unseed(s, pid, tid);
 	}
 	snapshot__free(shot);
+out:
+	free(now);
 }
 
 static struct session_probes probes_of(const struct watched *w)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "kernel/probes.h"
 
@@ -121,14 +122,21 @@ static void head_of(struct ap_head *head, uint32_t kind, size_t size, pid_t pid,
 static void add_pending(struct ap_slow *s, const struct ap_block *b, uint64_t ns)
 {
 	struct ap_place *p;
+	uint64_t arg;
 	uint32_t i;
 
 	if (b->off >= AP_OFF_CNT)
 		return;
 	s->off_ns[b->off] += ns;
+	/* What is a place, and when two are the same: as add_place() in bpf/sched.bpf.c has it. */
+	if (b->off != AP_OFF_FAULT && b->off != AP_OFF_GIL && b->off != AP_OFF_FUTEX &&
+	    b->off != AP_OFF_SYSCALL)
+		return;
+	arg = b->off == AP_OFF_FUTEX ? b->arg[0] : b->syscall == SYS_fcntl ? b->arg[1] : 0;
 	for (i = 0; i < s->place_cnt; i++) {
 		p = &s->place[i];
-		if (p->off == b->off && p->syscall == b->syscall && p->fd == b->fd) {
+		if (p->off == b->off && p->syscall == b->syscall && p->fd == b->fd &&
+		    p->arg == arg) {
 			p->ns += ns;
 			return;
 		}
@@ -141,6 +149,7 @@ static void add_pending(struct ap_slow *s, const struct ap_block *b, uint64_t ns
 	*p = (struct ap_place){
 		.ns = ns, .off = (uint8_t)b->off, .syscall = b->syscall, .fd = b->fd, .cnt = 1,
 		.fds = b->fds, .mode = b->file.mode, .port = b->file.port, .family = b->file.family,
+		.arg = arg,
 	};
 }
 
