@@ -120,6 +120,11 @@ static void test_malformed(void **state)
 	record.slow.end = AP_END_CNT;
 	refused(model, &record);
 	make_slow(&record, 1, 150);
+	record.slow.hi_ts = record.slow.start_ts - 1;
+	refused(model, &record);
+	record.slow.hi_ts = record.slow.start_ts + (1ULL << 57);
+	refused(model, &record);
+	make_slow(&record, 1, 150);
 	slow_place(&record, 1, 1, 0, 1);
 	record.slow.place[0].off = AP_OFF_CNT;
 	refused(model, &record);

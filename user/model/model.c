@@ -22,6 +22,9 @@
 /* AP_OPEN_MAX callbacks can be open on a thread; as many again may have ended unreported. */
 #define EVIDENCE_THREAD_MAX (2 * AP_OPEN_MAX)
 
+/* Of a callback: two years. What says more is forged, and sums of it would overflow. */
+#define DURATION_MAX_NS (1ULL << 56)
+
 /* The largest well-formed record: a code object with its line table. */
 #define RECORD_MAX (64U << 10)
 
@@ -349,6 +352,8 @@ static int feed_slow(struct model *model, const struct ap_slow *slow)
 
 	if (slow->place_cnt > AP_PLACES_MAX || slow->end >= AP_END_CNT ||
 	    slow->callee > AP_CALLEE_ITERATION)
+		return -EBADMSG;
+	if (slow->hi_ts < slow->start_ts || slow->hi_ts - slow->start_ts > DURATION_MAX_NS)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < slow->place_cnt; i++) {
 		if (slow->place[i].off >= AP_OFF_CNT)
