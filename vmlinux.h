@@ -197,8 +197,6 @@ struct task_struct {
 	char comm[16];
 	struct sched_entity se;
 	struct sched_info sched_info;
-	unsigned long min_flt;
-	unsigned long maj_flt;
 	struct fs_struct *fs;
 	struct files_struct *files;
 };

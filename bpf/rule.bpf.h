@@ -120,8 +120,6 @@ static __always_inline struct ap_stack *rule_stack(struct ap_thread *t, __u32 st
 /* Fields that every opening sets; the accounts are zeroed when first used (`fresh`). */
 static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, __u64 now)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
 	o->seq = ++t->seq;
 	o->start_ts = now;
 	o->lo_ts = now;
@@ -135,9 +133,6 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 	o->callee = AP_CALLEE_UNKNOWN;
 	o->named = 0;
 	o->fresh = 1;
-	o->exec_start = task->se.sum_exec_runtime;
-	o->min_flt_start = task->min_flt;
-	o->maj_flt_start = task->maj_flt;
 }
 
 static __always_inline void rule_unfresh(struct ap_open *o)

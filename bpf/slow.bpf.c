@@ -355,7 +355,6 @@ static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o,
 
 __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	int gone = end == AP_END_EXIT || end == AP_END_EXEC;
 	struct ap_slow *s;
 	struct ap_open *o;
@@ -388,9 +387,6 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	s->switches_lost = o->switches_lost;
 	s->place_cnt = o->place_cnt;
 	__builtin_memcpy(s->off_ns, o->off_ns, sizeof(s->off_ns));
-	s->exec_ns = task->se.sum_exec_runtime - o->exec_start;
-	s->min_flt = task->min_flt - o->min_flt_start;
-	s->maj_flt = task->maj_flt - o->maj_flt_start;
 	__builtin_memcpy(s->place, o->place, sizeof(s->place));
 	bpf_get_current_comm(s->comm, sizeof(s->comm));
 	emit_end(s);

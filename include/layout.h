@@ -27,7 +27,6 @@ struct ap_layout {
 	__u16 cframe_frame;	/* _PyCFrame.current_frame, or AP_NO_OFFSET when there is no cframe */
 	__u16 thread_next;	/* next thread of the interpreter */
 	__u16 thread_native_id;	/* tid of the thread, AP_NO_OFFSET before 3.11 */
-	__u16 thread_id;	/* pthread_self() */
 
 	/* A Python frame (PyFrameObject before 3.11, _PyInterpreterFrame after) */
 	__u16 frame_size;	/* bytes to read to have all fields below but the locals */
@@ -54,10 +53,7 @@ struct ap_layout {
 
 	/* What a loop runs */
 	__u16 function_code, function_qualname;
-	__u16 builtin_def, builtin_self;	/* PyCFunctionObject: m_ml, m_self; PyMethodDef.ml_name is at 0 */
-	__u16 method_function, method_self;
-	__u16 partial_function;
-	__u16 wrapper_task;		/* TaskStepMethWrapper, TaskWakeupMethWrapper */
+	__u16 method_function;
 	__u16 coro_qualname;		/* PyCoroObject.cr_qualname */
 	__u16 task_coro, task_name, task_state;	/* TaskObj (Modules/_asynciomodule.c) */
 	__u16 handle_callback;		/* asyncio.events.Handle._callback */
@@ -70,7 +66,6 @@ struct ap_layout {
 	__u32 gil_last_holder;
 	__u32 interp_threads_head;
 	__u32 interp_collecting;	/* gc.collecting (i32), 0: unknown */
-	__u32 pad;
 };
 
 #endif

@@ -258,9 +258,6 @@ struct ap_slow {
 	__u32 switches_lost;	/* switch-outs that the kernel counted and we did not see */
 	__u32 place_cnt;
 	__u64 off_ns[AP_OFF_CNT];	/* off CPU, by reason; what is left of hi - start - suspended is on CPU */
-	__u64 exec_ns;		/* CPU time by the scheduler's account (sum_exec_runtime) */
-	__u64 min_flt;		/* page faults without and with I/O */
-	__u64 maj_flt;
 	struct ap_place place[AP_PLACES_MAX];
 	char comm[AP_COMM_SZ];
 };
@@ -323,7 +320,12 @@ struct ap_open {
 	__u64 loop;
 	__u64 suspended_ns, suspend_ts;
 	__u64 inner_ns;
-	__u64 callback;		/* the object that runs, and its first words */
+	/*
+	 * The object that runs, and its first words. At 16 and 24 lie, in 3.8-3.15:
+	 * PyCFunctionObject m_ml and m_self, PyMethodObject im_func and im_self, partialobject fn,
+	 * TaskStepMethWrapper and TaskWakeupMethWrapper their task.
+	 */
+	__u64 callback;
 	union {
 		__u64 word[7];
 		struct {
@@ -331,7 +333,6 @@ struct ap_open {
 		};
 	};
 	__u64 qualname;		/* of a function: its __qualname__, a str */
-	__u64 exec_start, min_flt_start, maj_flt_start;
 	__u64 longest_ns;	/* longest off-CPU interval not yet sent */
 	__u64 off_ns[AP_OFF_CNT];
 	__u32 longest;		/* where it lies: ap_thread.block[longest] */

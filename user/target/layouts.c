@@ -47,7 +47,6 @@ static const struct field fields[] = {
 	FIELD(cframe_frame,                NO,   NO,   NO,    8,    0,   NO,   NO,   NO),
 	FIELD(thread_next,                  8,    8,    8,    8,    8,    8,    8,    8),
 	FIELD(thread_native_id,            NO,   NO,   NO,  160,  144,  160,  160,  184),
-	FIELD(thread_id,                  176,  176,  176,  152,  136,  152,  152,  176),
 
 	/*
 	 * struct _frame, Include/cpython/frameobject.h (3.8-3.10); struct _PyInterpreterFrame,
@@ -86,15 +85,8 @@ static const struct field fields[] = {
 	/* PyFunctionObject, Include/cpython/funcobject.h */
 	FIELD(function_code,               16,   16,   48,   48,   48,   48,   48,   48),
 	FIELD(function_qualname,          104,  104,   40,   40,   40,   40,   40,   40),
-	/* PyCFunctionObject, Include/cpython/methodobject.h; PyMethodObject, classobject.h */
-	FIELD(builtin_def,                 16,   16,   16,   16,   16,   16,   16,   16),
-	FIELD(builtin_self,                24,   24,   24,   24,   24,   24,   24,   24),
+	/* PyMethodObject, Include/cpython/classobject.h */
 	FIELD(method_function,             16,   16,   16,   16,   16,   16,   16,   16),
-	FIELD(method_self,                 24,   24,   24,   24,   24,   24,   24,   24),
-	/* partialobject, Modules/_functoolsmodule.c */
-	FIELD(partial_function,            16,   16,   16,   16,   16,   16,   16,   16),
-	/* TaskStepMethWrapper, TaskWakeupMethWrapper, Modules/_asynciomodule.c */
-	FIELD(wrapper_task,                16,   16,   16,   16,   16,   16,   16,   16),
 	/* _PyGenObject_HEAD, Include/cpython/genobject.h */
 	FIELD(coro_qualname,               56,   56,   48,   40,   32,   32,   32,   32),
 	/* Handle.__slots__, Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
@@ -155,7 +147,6 @@ static const struct word {
 	WORD(gil_last_holder,		8,    0x1000000,   18,  19,  19),
 	WORD(thread_next,		8,	 0x1000,   21,  24,  24),
 	WORD(thread_frame,		8,	 0x1000,   23,  26,  26),
-	WORD(thread_id,			8,	 0x1000,   24,  27,  30),
 	WORD(thread_native_id,		8,	 0x1000,   25,  28,  31),
 	WORD(frame_previous,		8,    FRAME_MAX,   29,  32,  40),
 	WORD(frame_code,		8,    FRAME_MAX,   30,  33,  41),
