@@ -152,8 +152,8 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC:%.c=$(B)/fuzz/%.o)
 
 check: check-plain check-san
 
-check-plain: $(TESTS) $(B)/vmlinux_types.o | layers
-	tests/unit/run plain $(TESTS) tests/layers_test
+check-plain: $(TESTS) $(B)/vmlinux_types.o $(B)/asyncprof.bpf.o | layers
+	tests/unit/run plain $(TESTS) tests/layers_test tests/stack_test
 
 check-san: $(SAN) $(FUZZ_GCC) $(B)/vmlinux_types.o
 	tests/unit/run sanitized $(SAN) $(FUZZ_GCC)
