@@ -409,25 +409,29 @@ def to_file(check, do, pid):
 
 
 def closed_pipe(check, do, pid):
-	"""`| head -1` on a loop that does not stall: it need not write to notice."""
-	read, write = os.pipe()
-	with tempfile.TemporaryFile("w+") as errors:
-		ours = subprocess.Popen([harness.ASYNCPROF, "-p", str(pid)], stdin=subprocess.DEVNULL,
-					stdout=write, stderr=errors)
-		os.close(write)
-		head = subprocess.run(["head", "-1"], stdin=read, stdout=subprocess.PIPE, text=True)
-		os.close(read)
-		try:
-			code = ours.wait(harness.HANG_S)
-		except subprocess.TimeoutExpired:
-			ours.kill()
-			ours.wait()
-			code = "none: it hangs"
-		errors.seek(0)
-		said = errors.read()
-	check("a closed pipe ends it quietly",
-	      [] if code == 0 and not said and head.stdout.startswith("watching ")
-	      else f"exit {code}, {head.stdout!a}, stderr {said!a}")
+	"""`| head -1`, where nothing is to be written any more, and where something is."""
+	for name, on, first, options in (("an idle loop", False, "watching ", []),
+					 ("a loop that stalls", True, '{"type":"start"', ["--json"])):
+		do("beat", on=on)
+		read, write = os.pipe()
+		with tempfile.TemporaryFile("w+") as errors:
+			ours = subprocess.Popen([harness.ASYNCPROF, "-p", str(pid), "-t", "20ms"]
+						+ options, stdin=subprocess.DEVNULL, stdout=write, stderr=errors)
+			os.close(write)
+			head = subprocess.run(["head", "-1"], stdin=read, stdout=subprocess.PIPE, text=True)
+			os.close(read)
+			try:
+				code = ours.wait(harness.HANG_S)
+			except subprocess.TimeoutExpired:
+				ours.kill()
+				ours.wait()
+				code = "none: it hangs"
+			errors.seek(0)
+			said = errors.read()
+		check(f"a closed pipe ends it quietly: {name}",
+		      [] if code == 0 and not said and head.stdout.startswith(first)
+		      else f"exit {code}, {head.stdout!a}, stderr {said!a}")
+	do("beat", on=False)
 
 
 def log_face(check, do, pid):

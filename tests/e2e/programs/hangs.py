@@ -19,8 +19,7 @@ def asleep():
 
 def burning():
 	x = 0
-	while not released:
-		x += 1  # mark: burning
+	while not released: x += 1  # mark: burning
 	return x
 
 
