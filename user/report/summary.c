@@ -6,7 +6,7 @@
 
 #include "report/words.h"
 
-#define PLACES_SHOWN 10
+#define PLACES_SHOWN 20
 #define ROOM_MIN     24 /* columns for who and where, at least */
 
 static void say_place(FILE *out, const struct display *display, const struct loop_place *at)
