@@ -371,6 +371,7 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	s = emit_begin(AP_SLOW, sizeof(*s));
 	if (!s)
 		return 0;
+	s->head.tid = t->tid;
 	s->seq = o->seq;
 	s->loop = o->loop;
 	s->start_ts = o->start_ts;

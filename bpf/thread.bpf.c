@@ -32,6 +32,7 @@ __noinline int thread_make(__u64 id)
 		count_homeless(tgid);
 		return 0;
 	}
+	t->tid = (__u32)id;
 	t->layout = target->layout;
 	t->gil_holder = target->gil_holder;
 	t->threshold_ns = target->threshold_ns;

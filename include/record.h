@@ -367,6 +367,8 @@ struct ap_thread {
 	__u32 last_block;	/* which block[] the last switch-out filled */
 	__u32 pending;		/* 1: an off-CPU interval waits to be settled */
 	__u32 pending_seen;	/* enum ap_seen of the top callback when it left */
+	__u32 tid;		/* its own; exec gives it that of the main thread */
+	__u32 pad;
 	__u64 out_ts, out_clock, out_run_delay, out_exec;
 	__u64 out_pcount;
 	struct ap_account account;

@@ -198,6 +198,7 @@ static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid, uin
 		return NULL;
 	interpreter_target(s->interpreter, threshold_ns, &target);
 	seen->tid = tid;
+	seen->thread.tid = (uint32_t)tid;
 	seen->thread.layout = target.layout;
 	seen->thread.gil_holder = target.gil_holder;
 	seen->thread.threshold_ns = target.threshold_ns;
