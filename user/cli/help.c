@@ -62,7 +62,7 @@ static const char watch_help[] =
 	"      --log                lines in the format of asyncio's debug log\n"
 	"      --no-color           also with NO_COLOR in the environment\n"
 	"  -q, --quiet              stalls only: no greeting, no summary\n"
-	"  -v, --verbose            more of what asyncprof itself does\n"
+	"  -v, --verbose            library frames, where the time went, all places\n"
 	"\n"
 	"SIGUSR1 prints a summary so far. Stalls go to stdout, messages to stderr.\n";
 
