@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -84,13 +86,51 @@ static int read_answer(int fd, char *buf, size_t size)
 	return (int)n;
 }
 
+/* Effective user and group of the target (/proc/PID/status). 0, or a negative errno. */
+static int read_ids(const struct process *p, uid_t *uid, gid_t *gid)
+{
+	char text[4096], *at;
+	int fd = process_open_file(p, "status");
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -EIO;
+	text[n] = 0;
+	at = strstr(text, "\nUid:");
+	if (!at || sscanf(at, "\nUid: %*u %u", uid) != 1)
+		return -EINVAL;
+	at = strstr(text, "\nGid:");
+	if (!at || sscanf(at, "\nGid: %*u %u", gid) != 1)
+		return -EINVAL;
+	return 0;
+}
+
+/* In the child, for good. 0 when nothing of our own rights is left. */
+static int become(uid_t uid, gid_t gid)
+{
+	if (geteuid() == 0 && setgroups(0, NULL))
+		return -errno;
+	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+		return -errno;
+	return 0;
+}
+
 int source_line(const struct process *p, const char *file, int line, char *buf, size_t size)
 {
 	int pair[2], root, status, n;
 	pid_t child, parent = getpid();
+	uid_t uid;
+	gid_t gid;
 
 	if (!file || file[0] != '/' || line < 1 || size < 2)
 		return -EINVAL;
+	n = read_ids(p, &uid, &gid);
+	if (n)
+		return n;
 	root = process_open_dir(p, "root");
 	if (root < 0)
 		return root;
@@ -105,6 +145,9 @@ int source_line(const struct process *p, const char *file, int line, char *buf, 
 		goto out_pipe;
 	}
 	if (child == 0) {
+		/* In this order: a change of user clears the signal. */
+		if (become(uid, gid))
+			_exit(1);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == parent)
 			copy_line(root, file, line, pair[1], size - 1);

@@ -3,7 +3,8 @@
  * One line of the target's own source, for the report. The path comes from a
  * code object, so it is hostile: it may name a device, a FIFO, or a file on a
  * FUSE mount that never answers. A child opens it and is killed when it
- * takes too long.
+ * takes too long. The child has the target's user and group and nothing of
+ * ours: a path of /etc/shadow must show no more than the target itself can read.
  */
 #ifndef ASYNCPROF_TARGET_SOURCE_H
 #define ASYNCPROF_TARGET_SOURCE_H
