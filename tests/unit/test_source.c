@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,6 +62,7 @@ static struct process *start(uid_t uid, pid_t *pid)
 	if (*pid == 0) {
 		if (uid && (setgid(uid) || setuid(uid)))
 			_exit(1);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a failed test leaves nobody behind */
 		if (write(ready[1], "", 1) != 1)
 			_exit(1);
 		pause();
