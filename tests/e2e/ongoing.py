@@ -20,11 +20,17 @@ def release(target, kind):
 		os.kill(target.pid, signal.SIGUSR1)
 
 
-def was_kept_waiting(pid):
-	"""Others had its CPU for nearly as long as itself, by the kernel's own account."""
+def schedstat(pid):
+	"""(time on the CPU, time in the run queue) so far, by the kernel's own account."""
 	with open(f"/proc/{pid}/schedstat") as file:
 		on_cpu, delay = file.read().split()[:2]
-	return int(delay) > 0.8 * int(on_cpu)
+	return int(on_cpu), int(delay)
+
+
+def was_kept_waiting(pid, since=(0, 0)):
+	"""Others had its CPU for about as long as itself: then that is the cause, whatever we did."""
+	on_cpu, delay = schedstat(pid)
+	return delay - since[1] > 0.6 * (on_cpu - since[0])
 
 
 def check_open(record, kind, line, crowded):
@@ -51,10 +57,11 @@ def under_our_eyes(results, interpreter, kind):
 		line = target.hello()["line"]
 		with harness.Profiler(target.pid, log=log) as profiler:
 			profiler.started()
+			before = schedstat(target.pid)
 			target.send("go")
 			record = profiler.wait_slow(lambda r: r["ongoing"] and r["coro"] == "stuck_task",
 						    "an ongoing record")
-			crowded = was_kept_waiting(target.pid)
+			crowded = was_kept_waiting(target.pid, before)
 			problems = check_open(record, kind, line, crowded)
 			if record["start_ts"] is None or record["duration_ms"] is None:
 				problems.append(f"it began under our eyes: {record}")
