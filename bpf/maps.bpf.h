@@ -52,7 +52,7 @@ AP_MAP struct {
 	__type(value, struct ap_thread);
 } blank SEC(".maps");
 
-/* Hits of threads that found no room in `threads`. Key: tgid. */
+/* Hits of threads without an entry: no room, or no loop. Key: tgid. */
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);

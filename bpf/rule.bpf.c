@@ -5,8 +5,7 @@
  */
 #include "rule.bpf.h"
 
-/* "_run" and "_run_once" as the words that lie in memory. */
-#define WORD_RUN 0x6e75725fU
+/* "_run_onc" as the word that lies in memory. */
 #define WORD_RUN_ONC 0x636e6f5f6e75725fULL
 /* The last 16 bytes of ".../asyncio/events.py". */
 #define WORD_SYNCIO_E 0x652f6f69636e7973ULL

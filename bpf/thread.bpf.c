@@ -1,20 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Threads come and go: the entry of a thread is made at its first callback and
- * folded into its process's accounts when it exits.
+ * Threads come and go: the entry of a thread is made at its first callback, and
+ * its accounts are sent when it exits.
  */
 #include "rule.bpf.h"
 #include "emit.bpf.h"
 
 /* A hit that has no thread entry to count it. */
-static __always_inline void count_homeless(__u32 tgid)
+static __always_inline int count_homeless(__u32 tgid, __u64 why)
 {
 	struct ap_account *a = bpf_map_lookup_elem(&accounts, &tgid);
 
-	if (!a)
-		return;
+	barrier_var(why);
+	if (!a || why >= AP_IGN_CNT)
+		return 0;
 	__sync_fetch_and_add(&a->hits, 1);
-	__sync_fetch_and_add(&a->ignored[AP_IGN_NO_THREAD], 1);
+	__sync_fetch_and_add(&a->ignored[why], 1);
+	return 0;
+}
+
+/*
+ * Does the caller have the name of Handle._run? A pool of executor threads
+ * enters context_run as well, for each job, and its threads need no entry.
+ */
+static __always_inline __u64 why_homeless(struct ap_target *target)
+{
+	struct ap_layout *l = &target->layout;
+	__u64 tstate = read_word(target->gil_holder), frame, code, previous, name;
+	__u32 word = 0;
+
+	frame = tstate ? ap_current_frame(l, tstate) : 0;
+	if (!frame || ap_read_caller(l, frame, &code, &previous))
+		return AP_IGN_UNREADABLE;
+	name = read_word(code + l->code_name);
+	if (read_word(name + l->str_length) != 4 || ap_read(&word, 4, name + l->str_ascii) ||
+	    word != WORD_RUN)
+		return AP_IGN_CALLER;
+	return AP_IGN_CNT;
 }
 
 /* Global functions can't return pointers: the caller looks the entry up itself. */
@@ -24,14 +46,17 @@ __noinline int thread_make(__u64 id)
 	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
 	struct ap_thread *t, *empty = bpf_map_lookup_elem(&blank, &zero);
 
+	__u64 why;
+
 	if (!target || !empty)
 		return 0;
+	why = why_homeless(target);
+	if (why < AP_IGN_CNT)
+		return count_homeless(tgid, why);
 	bpf_map_update_elem(&threads, &id, empty, BPF_NOEXIST);
 	t = bpf_map_lookup_elem(&threads, &id);
-	if (!t) {
-		count_homeless(tgid);
-		return 0;
-	}
+	if (!t)
+		return count_homeless(tgid, AP_IGN_NO_THREAD);
 	t->tid = (__u32)id;
 	t->layout = target->layout;
 	t->gil_holder = target->gil_holder;

@@ -20,6 +20,9 @@ static __always_inline struct ap_thread *thread_find(void)
 	return stopped ? NULL : bpf_map_lookup_elem(&threads, &id);
 }
 
+/* "_run" as the word that lies in memory. */
+#define WORD_RUN 0x6e75725fU
+
 int thread_make(__u64 id);
 
 /* Like thread_find(), and makes the entry when the process is a target. */
