@@ -63,7 +63,7 @@ FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/target/%,$(S
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps install uninstall check check-plain check-san check-root test soak fuzz demo \
+.PHONY: all deps install uninstall check check-plain check-san check-root test soak bench fuzz demo \
 	layers format-check clean
 
 all: asyncprof
@@ -169,6 +169,10 @@ test:
 soak: asyncprof
 	SOAK=1 tests/e2e/run --suite harm
 
+# What asyncprof costs its target: figures, never a pass or a fail.
+bench: asyncprof
+	tests/bench/bench.py
+
 # Needs clang's sanitizer runtime: apt-get install libclang-rt-dev
 fuzz: $(FUZZ_CLANG) $(FUZZ_GCC)
 	tests/fuzz/run $(FUZZ_CLANG)
@@ -186,7 +190,7 @@ demo: asyncprof
 
 # What building needs, and what the tests and the demo run. libbpf-dev brings libelf and zlib.
 DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev
-DEB_TEST  := libcmocka-dev python3 python3-dev python3-pip g++
+DEB_TEST  := libcmocka-dev python3 python3-dev python3-pip python3-jsonschema g++
 
 # Ubuntu has bpftool inside linux-tools, and under another name.
 deps:
