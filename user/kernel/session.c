@@ -33,7 +33,8 @@ struct session {
 	void *ctx;
 	size_t batch_left;	/* records until the caller's turn */
 	int stats_fd;		/* -1: the kernel does not measure programs now */
-	uint64_t trap_ns;
+	struct trap_cost trap;
+	struct trap_runs trap_runs;	/* of on_context_run, before it met a target */
 	struct session_cost cost;
 };
 
@@ -112,7 +113,7 @@ int session__open(session_record on_record, void *ctx, struct session **out, str
 		refuse(why, EXIT_KERNEL, "", "can't map the ring buffer: %s", strerror(errno));
 		goto fail;
 	}
-	s->trap_ns = trap_measure(s->bpf->progs.on_context_run);
+	trap_measure(s->bpf->progs.on_context_run, &s->trap);
 	*out = s;
 	return 0;
 fail:
@@ -304,34 +305,41 @@ void session__sent(struct session *s, struct ap_sent *out)
 		*out = (struct ap_sent){ 0 };
 }
 
-/* Mean run time of a program while the kernel measured it. */
-static uint64_t mean_ns(const struct bpf_program *program)
+/* Mean run time of a program since `before`, without what the accounting takes. */
+static uint64_t mean_ns(const struct session *s, const struct bpf_program *program,
+			struct trap_runs before)
 {
-	struct bpf_prog_info info = { 0 };
-	uint32_t size = sizeof(info);
+	struct trap_runs runs = trap_runs(program);
+	uint64_t mean;
 
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) || !info.run_cnt)
+	if (runs.cnt <= before.cnt)
 		return 0;
-	return info.run_time_ns / info.run_cnt;
+	mean = (runs.ns - before.ns) / (runs.cnt - before.cnt);
+	return mean > s->trap.account_ns ? mean - s->trap.account_ns : 0;
 }
 
 void session__measure(struct session *s, int on)
 {
-	if (on && s->stats_fd < 0)
+	const struct trap_runs none = { 0 };
+
+	if (on && s->stats_fd < 0) {
+		s->trap_runs = trap_runs(s->bpf->progs.on_context_run);
 		s->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	}
 	if (on || s->stats_fd < 0)
 		return;
 	close(s->stats_fd);
 	s->stats_fd = -1;
 	s->cost = (struct session_cost){
-		.trap_ns = s->trap_ns,
-		.context_run_ns = mean_ns(s->bpf->progs.on_context_run),
-		.set_running_loop_ns = mean_ns(s->bpf->progs.on_set_running_loop),
-		.task_dealloc_ns = mean_ns(s->bpf->progs.on_task_dealloc),
-		.poll_ns = mean_ns(s->bpf->progs.on_poll_enter) + mean_ns(s->bpf->progs.on_poll_exit),
-		.switch_ns = mean_ns(s->bpf->progs.on_switch),
-		.tick_ns = mean_ns(s->bpf->progs.on_tick),
-		.measured = s->trap_ns != 0,
+		.trap_ns = s->trap.hit_ns,
+		.context_run_ns = mean_ns(s, s->bpf->progs.on_context_run, s->trap_runs),
+		.set_running_loop_ns = mean_ns(s, s->bpf->progs.on_set_running_loop, none),
+		.task_dealloc_ns = mean_ns(s, s->bpf->progs.on_task_dealloc, none),
+		.poll_ns = mean_ns(s, s->bpf->progs.on_poll_enter, none) +
+			   mean_ns(s, s->bpf->progs.on_poll_exit, none),
+		.switch_ns = mean_ns(s, s->bpf->progs.on_switch, none),
+		.tick_ns = mean_ns(s, s->bpf->progs.on_tick, none),
+		.measured = s->trap.hit_ns != 0,
 	};
 }
 
