@@ -5,6 +5,8 @@
  * greenlets or C++ exceptions the target dies of it.
  */
 #include "rule.bpf.h"
+#include "sched.bpf.h"
+#include "slow.bpf.h"
 
 /* The frame that called the probed C function: C calls push no frame of their own. */
 static __always_inline __u64 calling_frame(struct ap_thread *t)

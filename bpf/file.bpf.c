@@ -5,6 +5,7 @@
  * descriptor can be closed and used again before anyone looks.
  */
 #include "rule.bpf.h"
+#include "file.bpf.h"
 #include "syscall.bpf.h"
 
 #define AF_UNIX 1

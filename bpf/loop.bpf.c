@@ -6,6 +6,8 @@
  * stall like any other.
  */
 #include "rule.bpf.h"
+#include "sched.bpf.h"
+#include "slow.bpf.h"
 
 /* Errors of a poll that a signal interrupted (include/linux/errno.h: ERESTART*). */
 #define EINTR 4

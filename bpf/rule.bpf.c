@@ -4,6 +4,8 @@
  * the frame chain stands, closing.
  */
 #include "rule.bpf.h"
+#include "sched.bpf.h"
+#include "slow.bpf.h"
 
 /* "_run_onc" as the word that lies in memory. */
 #define WORD_RUN_ONC 0x636e6f5f6e75725fULL

@@ -47,16 +47,6 @@ int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now);
 int rule_sweep(struct ap_thread *t, __u64 frame, __u32 end, __u64 now);
 int rule_close_all(struct ap_thread *t, __u32 end);
 
-/* Account the off-CPU interval that is over, if one is pending. */
-int sched_settle(struct ap_thread *t);
-
-/* Send a closed callback or iteration, with its name and its longest block. */
-int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi);
-int name_send(struct ap_thread *t, __u32 index, int alive);
-int code_send_stack(struct ap_thread *t, __u32 stack);
-int block_send(struct ap_thread *t, __u32 block, __u64 seq);
-int file_resolve(struct ap_thread *t, __u32 block);
-
 /* Changes when the memory of a code object is used for another one: some of its words, mixed. */
 static __always_inline __u64 code_print(struct ap_layout *l, __u64 code)
 {

@@ -5,6 +5,8 @@
  * its iteration is, it sends the stack. It never closes anything.
  */
 #include "rule.bpf.h"
+#include "sched.bpf.h"
+#include "slow.bpf.h"
 #include "emit.bpf.h"
 
 static __always_inline void note_bounds(struct ap_open *o, int seen, __u64 now)

@@ -10,6 +10,9 @@
  * pairs, because some switches are never traced.
  */
 #include "rule.bpf.h"
+#include "file.bpf.h"
+#include "sched.bpf.h"
+#include "slow.bpf.h"
 #include "syscall.bpf.h"
 
 /* Set by the collector: sched_switch passes prev_state (since 5.18, fa2c3254d7cf). */

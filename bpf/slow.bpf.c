@@ -4,6 +4,7 @@
  * over and was slow, the record with its accounts.
  */
 #include "rule.bpf.h"
+#include "slow.bpf.h"
 #include "emit.bpf.h"
 
 #define LINETABLE_SMALL 512

@@ -4,6 +4,8 @@
  * its accounts are sent when it exits.
  */
 #include "rule.bpf.h"
+#include "sched.bpf.h"
+#include "slow.bpf.h"
 #include "emit.bpf.h"
 
 /* A hit that has no thread entry to count it. */
