@@ -3,6 +3,7 @@
 
 Nothing may be on stdout then, and `doctor` must say the same.
 """
+import json
 import os
 import random
 import shutil
@@ -85,7 +86,20 @@ def foreign_loop(results, interpreters):
 		with harness.Target(interpreter, "waits_uvloop.py", log="refusals.uvloop") as target:
 			target.hello()
 			check(results, "uvloop", target.pid, 6, ("uvloop",))
+		with harness.Target(interpreter, "waits_both.py", log="refusals.both") as target:
+			target.hello()
+			beside_asyncio(results, target.pid)
 	return None
+
+
+def beside_asyncio(results, pid):
+	"""uvloop does not spoil a process that has a loop of asyncio's: it is watched, and said."""
+	got = ask(["-p", str(pid), "--json", "-d", "0.2"])
+	degraded = json.loads(got.stdout.split("\n")[0])["degraded"] if got.stdout else []
+	problems = [f"exit code {got.returncode}: {got.stderr}"] if got.returncode else []
+	if not any("uvloop" in one for one in degraded):
+		problems.append(f"uvloop is not among what is degraded: {degraded}")
+	results.check("watches asyncio beside uvloop", problems)
 
 
 def ends_meanwhile(results, interpreter, what):
@@ -105,6 +119,16 @@ def ends_meanwhile(results, interpreter, what):
 		elif got.returncode or '"summary"' not in got.stdout:
 			problems.append(f"turn {turn}: exit code {got.returncode}: {got.stderr}")
 	results.check(f"a target that {what} while attaching (seed {seed}, codes {codes})", problems)
+
+
+def without_btf(results, pid):
+	"""A kernel without type information, as it looks in a mount namespace of the test's own."""
+	got = subprocess.run(["unshare", "--mount", "sh", "-c",
+			      'mount -t tmpfs none /sys/kernel/btf && exec "$0" -p "$1"',
+			      harness.ASYNCPROF, str(pid)], stdin=subprocess.DEVNULL,
+			     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+			     timeout=harness.HANG_S)
+	results.check("refuses without BTF", refused(got, 5, ("BTF",)))
 
 
 def without_root(results, pid):
@@ -137,6 +161,7 @@ def run(results, interpreters):
 		results.check("refuses to write where it can't", refused(
 			ask(["-p", str(target.pid), "-o", "/nowhere/file"]), 1, ("/nowhere/file",)))
 		without_root(results, target.pid)
+		without_btf(results, target.pid)
 	for what in ("exits", "execs"):
 		ends_meanwhile(results, one[0], what)
 	unsupported(results)
