@@ -26,7 +26,7 @@ B       := build
 Q       := $(if $(V),,@)
 say      = $(if $(V),@:,@printf '  %-9s%s\n' $(1) $@)
 
-LIBS     := libbpf jansson capstone
+LIBS     := libbpf jansson capstone sqlite3 libdw zlib libprotobuf-c
 WARN     := -Wall -Wextra -Werror
 INCLUDES := -Iinclude -Iuser -I$(B)
 CFLAGS   ?= -O2 -g
@@ -59,7 +59,7 @@ FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_GCC := $(FUZZ:tests/fuzz/%.c=$(B)/san/fuzz/%)
 FUZZ_CLANG := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
 # What knows no kernel: fuzzing needs no more, and clang builds it without the skeleton.
-FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/target/%,$(SRC))
+FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/recording/% user/target/%,$(SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -97,6 +97,24 @@ $(B)/vmlinux_types.o: vmlinux.h
 
 # --- The collector ----------------------------------------------------------------
 
+# pprof's format, as code: protoc-c writes it from the description that we keep.
+PPROF   := $(B)/pprof.pb-c.o
+$(B)/pprof.pb-c.c: user/report/pprof.proto
+	$(call say,PROTO)
+	@mkdir -p $(@D)
+	$(Q)protoc-c --c_out=$(B) --proto_path=user/report $<
+
+$(PPROF): $(B)/pprof.pb-c.c
+	$(call say,CC)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(ALL_CFLAGS) -c -o $@ $<
+
+PPROF_USERS := user/report/pprof
+$(PPROF_USERS:%=$(B)/%.o) $(PPROF_USERS:%=$(B)/san/%.o) $(PPROF_USERS:%=$(B)/fuzz/%.o): | $(B)/pprof.pb-c.c
+
+# What the picture brings along, taken in by the assembler.
+$(B)/user/report/flamegraph.o $(B)/san/user/report/flamegraph.o $(B)/fuzz/user/report/flamegraph.o: \
+	user/report/flamegraph.js user/report/flamegraph.css
+
 $(B)/user/%.o: user/%.c
 	$(call say,CC)
 	@mkdir -p $(@D)
@@ -111,11 +129,11 @@ $(B)/san/user/%.o: user/%.c
 KERNEL := $(filter user/kernel/%,$(SRC))
 $(KERNEL:%.c=$(B)/%.o) $(KERNEL:%.c=$(B)/san/%.o): | $(SKEL)
 
-$(B)/libasyncprof.a: $(LIB_OBJ)
+$(B)/libasyncprof.a: $(LIB_OBJ) $(PPROF)
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(B)/san/libasyncprof.a: $(LIB_OBJ:$(B)/%=$(B)/san/%)
+$(B)/san/libasyncprof.a: $(LIB_OBJ:$(B)/%=$(B)/san/%) $(PPROF)
 	$(call say,AR)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
@@ -145,7 +163,7 @@ $(B)/fuzz/user/%.o: user/%.c
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
 		$(filter-out -Werror,$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
 
-$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC:%.c=$(B)/fuzz/%.o)
+$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC:%.c=$(B)/fuzz/%.o) $(PPROF)
 	$(call say,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 		$(filter-out -Werror,$(ALL_CFLAGS)) -Itests/unit -o $@ $^ $(PKG_LIBS)
@@ -189,8 +207,10 @@ demo: asyncprof
 # --- Putting it in place ---------------------------------------------------------------
 
 # What building needs, and what the tests and the demo run. libbpf-dev brings libelf and zlib.
-DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev
-DEB_TEST  := libcmocka-dev python3 python3-dev python3-pip python3-jsonschema g++
+DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev \
+		libsqlite3-dev libdw-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler
+DEB_TEST  := libcmocka-dev python3 python3-dev python3-pip python3-jsonschema g++ \
+		sqlite3 chromium chromium-driver golang-go
 
 # Ubuntu has bpftool inside linux-tools, and under another name.
 deps:

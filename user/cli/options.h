@@ -14,10 +14,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "model/flame.h"
 #include "refusal.h"
+#include "report/format.h"
 
 enum command {
 	COMMAND_WATCH,
+	COMMAND_RECORD,
+	COMMAND_REPORT,
 	COMMAND_DOCTOR,
 	COMMAND_HELP,	 /* -h, --help: print options_help() of `help_for` */
 	COMMAND_VERSION, /* --version */
@@ -38,7 +42,9 @@ struct options {
 	enum command command;
 	enum command help_for;	/* COMMAND_HELP: which command's; COMMAND_HELP itself: all */
 	pid_t *pid;		/* each once, in the order given */
-	size_t pid_cnt;		/* at least 1 for COMMAND_WATCH; 0 or more for COMMAND_DOCTOR */
+	size_t pid_cnt;		/* at least 1 for watch and record without a program; else 0 or more */
+	char **program;		/* after "--": argv of the program to start, ends with NULL; NULL: none */
+	bool as_root;		/* start it as root, not as the user behind sudo */
 	uint64_t duration_ns;	/* 0: until Ctrl-C */
 	uint64_t stall_cnt_max; /* -n: stop after that many stalls; 0: no limit */
 	uint64_t threshold_ns;	/* 100 ms unless given */
@@ -54,6 +60,14 @@ struct options {
 	bool log;      /* lines as asyncio's debug log writes them */
 	bool no_color; /* --no-color, or NO_COLOR set and not empty */
 	int verbosity; /* -1: -q, 0, 1 and more: -v */
+
+	/* record and report */
+	enum format format;	    /* -f; FORMAT_NONE: from the name of the output */
+	struct flame_options flame; /* --clock, --by, --per-process, --threads, --idle */
+	unsigned int rate_hz;	    /* -r: ticks a second on each CPU; 99 unless given */
+	bool kernel, native;	    /* frames of the kernel, of C code */
+	const char *file;	    /* report FILE */
+	const char *diff_old;	    /* report --diff OLD NEW: OLD; NEW is `file` */
 };
 
 /*

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * Two recordings side by side, as a table for people: which functions take more
+ * time than before, and which less.
+ */
+#ifndef ASYNCPROF_COMPARISON_H
+#define ASYNCPROF_COMPARISON_H
+
+#include <stdio.h>
+
+#include "model/flame.h"
+#include "report/display.h"
+
+/* `flame` comes from flame__compare(). 0, or a negative errno. */
+int comparison_print(FILE *out, const struct display *display, const struct flame *flame);
+
+#endif
