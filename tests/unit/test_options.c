@@ -135,6 +135,142 @@ static void test_commands(void **state)
 	options__free(&options);
 }
 
+static void test_record(void **state)
+{
+	struct options options;
+
+	(void)state;
+	accepts(&options, "record -p 7");
+	assert_int_equal(options.command, COMMAND_RECORD);
+	assert_int_equal(options.format, FORMAT_NONE);
+	assert_null(options.output);
+	assert_int_equal(options.rate_hz, 99);
+	assert_int_equal(options.flame.clock, FLAME_WALL);
+	assert_int_equal(options.flame.by, FLAME_BY_TASK);
+	assert_false(options.kernel || options.native || options.json || options.flame.idle);
+	assert_false(options.flame.threads || options.flame.per_process ||
+		     options.flame.full_filenames);
+	options__free(&options);
+
+	accepts(&options, "record -p 7 -p 8 -d 30 -r 1000 -o out.pb.gz --clock blocked "
+			  "--by function --per-process --threads --idle --kernel --native -t 20ms "
+			  "--full-filenames -q --no-color");
+	assert_int_equal(options.pid_cnt, 2);
+	assert_int_equal(options.duration_ns, 30000000000);
+	assert_int_equal(options.rate_hz, 1000);
+	assert_int_equal(options.format, FORMAT_PPROF);
+	assert_int_equal(options.flame.clock, FLAME_BLOCKED);
+	assert_int_equal(options.flame.by, FLAME_BY_FUNCTION);
+	assert_true(options.flame.per_process && options.flame.threads && options.flame.idle &&
+		    options.flame.full_filenames);
+	assert_true(options.kernel && options.native && options.full_filenames);
+	assert_int_equal(options.threshold_ns, 20000000);
+	assert_int_equal(options.verbosity, -1);
+	options__free(&options);
+
+	/* What -f says counts, whatever the name. */
+	accepts(&options, "record -p 7 -f folded -o out.svg");
+	assert_int_equal(options.format, FORMAT_FOLDED);
+	options__free(&options);
+	accepts(&options, "record -p 7 -f apdb -o -");
+	assert_int_equal(options.format, FORMAT_APDB);
+	options__free(&options);
+	accepts(&options, "record -p 7 -f svg");
+	assert_int_equal(options.format, FORMAT_SVG);
+	assert_null(options.output);
+	options__free(&options);
+	accepts(&options, "record -p 7 -o x.ndjson --idle");
+	assert_int_equal(options.format, FORMAT_NDJSON);
+	assert_true(options.json);
+	options__free(&options);
+}
+
+static void test_report(void **state)
+{
+	struct options options;
+
+	(void)state;
+	accepts(&options, "report day.apdb");
+	assert_int_equal(options.command, COMMAND_REPORT);
+	assert_string_equal(options.file, "day.apdb");
+	assert_int_equal(options.format, FORMAT_TEXT);
+	assert_null(options.diff_old);
+	assert_null(options.output);
+	options__free(&options);
+
+	accepts(&options, "report day.apdb -o -");
+	assert_int_equal(options.format, FORMAT_TEXT);
+	options__free(&options);
+	accepts(&options, "report day.apdb -o x.html --clock cpu --by coroutine");
+	assert_int_equal(options.format, FORMAT_HTML);
+	assert_int_equal(options.flame.clock, FLAME_CPU);
+	assert_int_equal(options.flame.by, FLAME_BY_COROUTINE);
+	options__free(&options);
+	accepts(&options, "report day.apdb -j -o stalls --only a: --cause cpu --task T -v");
+	assert_int_equal(options.format, FORMAT_NDJSON);
+	assert_true(options.json);
+	options__free(&options);
+	accepts(&options, "report day.apdb -f ndjson");
+	assert_true(options.json);
+	options__free(&options);
+	accepts(&options, "report day.apdb --log -o slow.log --stack-depth 9");
+	assert_int_equal(options.format, FORMAT_TEXT);
+	assert_true(options.log);
+	options__free(&options);
+	accepts(&options, "report -- -day.apdb");
+	assert_string_equal(options.file, "-day.apdb");
+	options__free(&options);
+
+	accepts(&options, "report --diff old.apdb new.apdb --clock cpu");
+	assert_string_equal(options.diff_old, "old.apdb");
+	assert_string_equal(options.file, "new.apdb");
+	assert_int_equal(options.format, FORMAT_TEXT);
+	options__free(&options);
+	accepts(&options, "report new.apdb --diff old.apdb -o d.svg --idle");
+	assert_string_equal(options.diff_old, "old.apdb");
+	assert_string_equal(options.file, "new.apdb");
+	assert_int_equal(options.format, FORMAT_SVG);
+	options__free(&options);
+}
+
+/* All after "--" is the program's, options of ours included. */
+static void test_program(void **state)
+{
+	struct options options;
+
+	(void)state;
+	accepts(&options, "-- python3 app.py -p 1 --help -- x");
+	assert_int_equal(options.command, COMMAND_WATCH);
+	assert_int_equal(options.pid_cnt, 0);
+	assert_string_equal(options.program[0], "python3");
+	assert_string_equal(options.program[3], "1");
+	assert_string_equal(options.program[5], "--");
+	assert_string_equal(options.program[6], "x");
+	assert_null(options.program[7]);
+	assert_false(options.as_root);
+	options__free(&options);
+
+	accepts(&options, "-- report");
+	assert_int_equal(options.command, COMMAND_WATCH);
+	assert_string_equal(options.program[0], "report");
+	options__free(&options);
+	accepts(&options, "record --as-root -o -- -f svg -- true");
+	assert_int_equal(options.command, COMMAND_RECORD);
+	assert_string_equal(options.output, "--");
+	assert_string_equal(options.program[0], "true");
+	assert_true(options.as_root);
+	options__free(&options);
+	/* A value that looks like the end of the options is a value. */
+	accepts(&options, "-p 1 -o --");
+	assert_string_equal(options.output, "--");
+	assert_null(options.program);
+	options__free(&options);
+	accepts(&options, "report -h");
+	assert_int_equal(options.command, COMMAND_HELP);
+	assert_int_equal(options.help_for, COMMAND_REPORT);
+	options__free(&options);
+}
+
 static void test_no_color(void **state)
 {
 	struct options options;
@@ -221,7 +357,7 @@ static void test_refusals(void **state)
 		{"", EXIT_USAGE, "which process?", "-p PID"},
 		{"1234", EXIT_USAGE, "no such command: '1234'", "-p"},
 		{"watch 1234", EXIT_USAGE, "don't know what to do with '1234'", "-p"},
-		{"record -p 1", EXIT_USAGE, "no such command: 'record'", "--help"},
+		{"top -p 1", EXIT_USAGE, "no such command: 'top'", "--help"},
 		{"doctor watch", EXIT_USAGE, "don't know what to do with 'watch'", "--help"},
 		{"-p", EXIT_USAGE, "--pid wants a value", "--help"},
 		{"-p x", EXIT_USAGE, "--pid wants a whole number from 1 to 2147483647, not 'x'",
@@ -259,7 +395,67 @@ static void test_refusals(void **state)
 		{"-p 1 --json=yes", EXIT_USAGE, "no such option: '--json=yes'", "--help"},
 		{"doctor -t 1ms", EXIT_USAGE, "doctor has no --threshold", "doctor --help"},
 		{"doctor --log", EXIT_USAGE, "doctor has no --log", "doctor --help"},
-		{"-- python3 x.py", EXIT_USAGE, "can't start a program: 'python3'", "-p"},
+		{"watch python3 x.py", EXIT_USAGE, "don't know what to do with 'python3'", "--"},
+		{"record python3", EXIT_USAGE, "don't know what to do with 'python3'", "--"},
+		{"python3 x.py", EXIT_USAGE, "no such command: 'python3'", "--help"},
+		{"--", EXIT_USAGE, "no program after --", "-- python3"},
+		{"record -o a.svg --", EXIT_USAGE, "no program after --", "-- python3"},
+		{"-p 1 -- python3", EXIT_USAGE, "-p and a program contradict", "one"},
+		{"-p 1 --as-root", EXIT_USAGE, "--as-root is for a program that asyncprof starts",
+		 "-- python3"},
+		{"record", EXIT_USAGE, "which process?", "record -p PID"},
+		{"doctor -- python3", EXIT_USAGE, "doctor starts no program", "doctor --help"},
+		{"watch -p 1 -f svg", EXIT_USAGE, "watch has no --format", "watch --help"},
+		{"-p 1 --kernel", EXIT_USAGE, "watch has no --kernel", "watch --help"},
+		{"record -p 1 --only x", EXIT_USAGE, "record has no --only", "record --help"},
+		{"record -p 1 -j", EXIT_USAGE, "record has no --json", "record --help"},
+		{"record -p 1 -n 3", EXIT_USAGE, "record has no --count", "record --help"},
+		{"record -p 1 -r 0", EXIT_USAGE,
+		 "--rate wants a whole number from 1 to 1000, not '0'", ""},
+		{"record -p 1 -r 1001", EXIT_USAGE,
+		 "--rate wants a whole number from 1 to 1000, not '1001'", ""},
+		{"record -p 1 --clock user", EXIT_USAGE, "no such clock: 'user'",
+		 "wall, cpu or blocked"},
+		{"record -p 1 --by line", EXIT_USAGE, "no such grouping: 'line'",
+		 "task, coroutine or function"},
+		{"record -p 1 -f gif", EXIT_USAGE, "no such format: 'gif'", "speedscope"},
+		{"record -p 1 -f none", EXIT_USAGE, "no such format: 'none'", "speedscope"},
+		{"record -p 1 -o a.gif", EXIT_USAGE, "the name 'a.gif' tells no format",
+		 "speedscope"},
+		{"record -p 1 -o -", EXIT_USAGE, "in which format?", "speedscope"},
+		{"record -p 1 -f text", EXIT_USAGE, "record writes no text", "watch"},
+		{"record -p 1 -o a.apdb --clock cpu", EXIT_USAGE, "--clock changes nothing in apdb",
+		 "report"},
+		{"record -p 1 -o a.ndjson --by task", EXIT_USAGE, "--by changes nothing in ndjson",
+		 ""},
+		{"report", EXIT_USAGE, "which recording?", "asyncprof report FILE"},
+		{"report -- ", EXIT_USAGE, "which recording?", "asyncprof report FILE"},
+		{"report a b", EXIT_USAGE, "don't know what to do with 'b'", "--help"},
+		{"report a -- -b", EXIT_USAGE, "don't know what to do with '-b'", "--help"},
+		{"report a -p 1", EXIT_USAGE, "report has no --pid", "report --help"},
+		{"report a --native", EXIT_USAGE, "report has no --native", "report --help"},
+		{"report a -r 9", EXIT_USAGE, "report has no --rate", "report --help"},
+		{"report a -t 9ms", EXIT_USAGE, "report has no --threshold", "report --help"},
+		{"report a -d 9", EXIT_USAGE, "report has no --duration", "report --help"},
+		{"report a -o b", EXIT_USAGE, "the name 'b' tells no format", "apdb"},
+		{"report a -j -f svg", EXIT_USAGE, "--json and --format svg contradict", ""},
+		{"report a --log -f html", EXIT_USAGE, "--log and --format html contradict", ""},
+		{"report a --log -j", EXIT_USAGE, "--json and --log contradict", ""},
+		{"report a --clock cpu", EXIT_USAGE, "--clock changes nothing in text", "-f"},
+		{"report a -j --idle", EXIT_USAGE, "--idle changes nothing in ndjson", "-f"},
+		{"report a -o b.apdb --by task", EXIT_USAGE, "--by changes nothing in apdb", ""},
+		{"report a -f svg --only x", EXIT_USAGE, "--only changes nothing in svg", "text"},
+		{"report a -o b.pb --stack-depth 3", EXIT_USAGE,
+		 "--stack-depth changes nothing in pprof", "text"},
+		{"report --diff a", EXIT_USAGE, "--diff wants two recordings", "OLD NEW"},
+		{"report --diff a b c", EXIT_USAGE, "don't know what to do with 'c'", ""},
+		{"report --diff= b", EXIT_USAGE, "--diff names no file", "OLD NEW"},
+		{"report --diff a b -f pprof", EXIT_USAGE, "--diff can't be written as pprof",
+		 "svg"},
+		{"report --diff a b -j", EXIT_USAGE, "--diff can't be written as ndjson", "svg"},
+		{"report --diff a b --log", EXIT_USAGE, "--diff can't be written as a log", "svg"},
+		{"report --diff a b --task x", EXIT_USAGE, "--task changes nothing in a comparison",
+		 ""},
 		{"-p \x1b[31m", EXIT_USAGE,
 		 "--pid wants a whole number from 1 to 2147483647, not '?[31m'", ""},
 	};
@@ -300,37 +496,59 @@ static void test_hostile_words(void **state)
 	options__free(&options);
 }
 
+/* `pattern` with `word` in place of its %s. */
+static void fill(char *line, size_t size, const char *pattern, const char *word)
+{
+	const char *mark = strstr(pattern, "%s");
+
+	snprintf(line, size, "%.*s%s%s", (int)(mark - pattern), pattern, word, mark + 2);
+}
+
 /* Every option that --help of a command names is taken by that command. */
 static void test_help_is_true(void **state)
 {
-	static const enum command taught[] = {COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_HELP};
-	static const char *const values[] = {"", "=1", "=1ms", "=auto", "=x"};
-	size_t i, k, seen = 0;
+	static const struct {
+		enum command command;
+		const char *lines[4]; /* %s: the option */
+	} taught[] = {
+		{COMMAND_HELP, {"-p 1 %s"}},
+		{COMMAND_WATCH, {"-p 1 %s", "%s -- x"}},
+		{COMMAND_RECORD, {"record -p 1 %s", "record %s -- x"}},
+		{COMMAND_REPORT, {"report x %s", "report x -f svg %s"}},
+		{COMMAND_DOCTOR, {"doctor -p 1 %s"}},
+	};
+	static const char *const values[] = {"",     "=1",    "=1ms", "=auto", "=x",
+					     "=cpu", "=task", "=svg", "=x.svg"};
+	size_t i, k, n, seen = 0;
 
 	(void)state;
 	for (i = 0; i < sizeof(taught) / sizeof(taught[0]); i++) {
-		const char *at = options_help(taught[i]);
+		const char *at = options_help(taught[i].command);
 
 		for (; (at = strstr(at, "--")); at += 2) {
 			size_t len = 2 + strspn(at + 2, "abcdefghijklmnopqrstuvwxyz-");
+			char option[64], line[128];
 			struct options options;
 			struct refusal why;
-			char line[128];
 			int taken = -1;
 
-			for (k = 0; taken && k < sizeof(values) / sizeof(values[0]); k++) {
-				snprintf(line, sizeof(line), "%s -p 1 %.*s%s",
-					 taught[i] == COMMAND_DOCTOR ? "doctor" : "watch", (int)len,
-					 at, values[k]);
-				taken = parse(&options, line, &why);
-				options__free(&options);
+			if (len == 2) /* before a program */
+				continue;
+			for (n = 0; n < 4 && taught[i].lines[n]; n++) {
+				for (k = 0; taken && k < sizeof(values) / sizeof(values[0]); k++) {
+					snprintf(option, sizeof(option), "%.*s%s", (int)len, at,
+						 values[k]);
+					fill(line, sizeof(line), taught[i].lines[n], option);
+					taken = parse(&options, line, &why);
+					options__free(&options);
+				}
 			}
 			if (taken)
 				fail_msg("--help teaches '%.*s': %s", (int)len, at, why.what);
 			seen++;
 		}
 	}
-	assert_true(seen > 25);
+	assert_true(seen > 70);
 }
 
 int main(void)
@@ -340,6 +558,8 @@ int main(void)
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_no_color),
 		cmocka_unit_test(test_times),	      cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_hostile_words), cmocka_unit_test(test_help_is_true),
+		cmocka_unit_test(test_record),	      cmocka_unit_test(test_report),
+		cmocka_unit_test(test_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,246 +4,103 @@
  * is wrong with which option, and what to write instead: a tool that is run in
  * the middle of an outage has no time for a manual.
  *
- * It must never guess: what could be meant in two ways is refused.
+ * It must never guess: what could be meant in two ways is refused, and so is
+ * an option that would change nothing.
  */
 #include "cli/options.h"
 
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/parse.h"
+#include "cli/values.h"
 #include "record.h"
-
-#define NS_PER_S 1000000000ULL
 
 /* asyncio's own slow_callback_duration (Lib/asyncio/base_events.py) */
 #define THRESHOLD_DEFAULT_NS (100 * 1000000ULL)
 #define THRESHOLD_MIN_NS     1000ULL
-#define TIME_MAX_NS	     (365 * 86400 * NS_PER_S)
 
-#define SEE_HELP "asyncprof --help lists what there is"
+#define RATE_DEFAULT_HZ 99 /* not a divisor of anything that programs do */
+#define RATE_MAX_HZ	1000
 
-enum {
-	OPTION_TIER = 256,
-	OPTION_ONLY,
-	OPTION_EXCLUDE,
-	OPTION_CAUSE,
-	OPTION_TASK,
-	OPTION_STACK_DEPTH,
-	OPTION_FULL_FILENAMES,
-	OPTION_SCHEMA,
-	OPTION_LOG,
-	OPTION_NO_COLOR,
-	OPTION_VERSION,
+#define WATCH	 (1U << COMMAND_WATCH)
+#define RECORD	 (1U << COMMAND_RECORD)
+#define REPORT	 (1U << COMMAND_REPORT)
+#define DOCTOR	 (1U << COMMAND_DOCTOR)
+#define ANYWHERE (WATCH | RECORD | REPORT | DOCTOR)
+
+/* Every option there is, and the commands that take it. */
+static const struct {
+	const char *name;
+	int letter; /* above 255: it has only its long name */
+	int has_value;
+	unsigned int commands;
+} table[] = {
+	{"pid", 'p', 1, WATCH | RECORD | DOCTOR},
+	{"as-root", OPTION_AS_ROOT, 0, WATCH | RECORD},
+	{"duration", 'd', 1, WATCH | RECORD},
+	{"count", 'n', 1, WATCH},
+	{"threshold", 't', 1, WATCH | RECORD},
+	{"tier", OPTION_TIER, 1, WATCH | RECORD},
+	{"rate", 'r', 1, RECORD},
+	{"kernel", OPTION_KERNEL, 0, RECORD},
+	{"native", OPTION_NATIVE, 0, RECORD},
+	{"diff", OPTION_DIFF, 1, REPORT},
+	{"clock", OPTION_CLOCK, 1, RECORD | REPORT},
+	{"by", OPTION_BY, 1, RECORD | REPORT},
+	{"per-process", OPTION_PER_PROCESS, 0, RECORD | REPORT},
+	{"threads", OPTION_THREADS, 0, RECORD | REPORT},
+	{"idle", OPTION_IDLE, 0, RECORD | REPORT},
+	{"only", OPTION_ONLY, 1, WATCH | REPORT},
+	{"exclude", OPTION_EXCLUDE, 1, WATCH | REPORT},
+	{"cause", OPTION_CAUSE, 1, WATCH | REPORT},
+	{"task", OPTION_TASK, 1, WATCH | REPORT},
+	{"stack-depth", OPTION_STACK_DEPTH, 1, WATCH | REPORT},
+	{"full-filenames", OPTION_FULL_FILENAMES, 0, WATCH | RECORD | REPORT},
+	{"output", 'o', 1, WATCH | RECORD | REPORT},
+	{"format", 'f', 1, RECORD | REPORT},
+	{"json", 'j', 0, WATCH | REPORT | DOCTOR},
+	{"log", OPTION_LOG, 0, WATCH | REPORT},
+	{"no-color", OPTION_NO_COLOR, 0, ANYWHERE},
+	{"quiet", 'q', 0, WATCH | RECORD | REPORT},
+	{"verbose", 'v', 0, WATCH | RECORD | REPORT},
+	{"json-schema", OPTION_SCHEMA, 0, ANYWHERE},
+	{"help", 'h', 0, ANYWHERE},
+	{"version", OPTION_VERSION, 0, ANYWHERE},
 };
 
-/* The leading '-' hands over words that are no options in their order, ':' tells a missing
- * argument. */
-static const char short_options[] = "-:p:d:n:t:o:jqvh";
-
-static const struct option long_options[] = {
-	{"pid", required_argument, NULL, 'p'},
-	{"duration", required_argument, NULL, 'd'},
-	{"count", required_argument, NULL, 'n'},
-	{"threshold", required_argument, NULL, 't'},
-	{"tier", required_argument, NULL, OPTION_TIER},
-	{"only", required_argument, NULL, OPTION_ONLY},
-	{"exclude", required_argument, NULL, OPTION_EXCLUDE},
-	{"cause", required_argument, NULL, OPTION_CAUSE},
-	{"task", required_argument, NULL, OPTION_TASK},
-	{"stack-depth", required_argument, NULL, OPTION_STACK_DEPTH},
-	{"full-filenames", no_argument, NULL, OPTION_FULL_FILENAMES},
-	{"output", required_argument, NULL, 'o'},
-	{"json", no_argument, NULL, 'j'},
-	{"json-schema", no_argument, NULL, OPTION_SCHEMA},
-	{"log", no_argument, NULL, OPTION_LOG},
-	{"no-color", no_argument, NULL, OPTION_NO_COLOR},
-	{"quiet", no_argument, NULL, 'q'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, OPTION_VERSION},
-	{NULL, 0, NULL, 0},
-};
-
-/* What doctor takes; watch takes everything. */
-static const int doctor_options[] = {'p', 'j', 'h', OPTION_NO_COLOR};
+#define OPTION_CNT (sizeof(table) / sizeof(table[0]))
 
 static const struct {
 	const char *name;
 	enum command command;
 } commands[] = {
 	{"watch", COMMAND_WATCH},
+	{"record", COMMAND_RECORD},
+	{"report", COMMAND_REPORT},
 	{"doctor", COMMAND_DOCTOR},
 };
 
-/* What was seen on the way, for checks that need the whole line. */
-struct parse {
-	struct options *options;
-	struct refusal *why;
-	bool has_command;
-	bool quiet;
-	bool used[OPTION_VERSION + 1];
-};
-
-/* A word of argv as it may stand in a message: printable, and not for ever. */
-struct shown {
-	char text[48];
-};
-
-static struct shown show(const char *word)
+const char *parse_option_name(int letter)
 {
-	struct shown shown;
 	size_t i;
 
-	for (i = 0; word[i] && i < sizeof(shown.text) - 1; i++)
-		shown.text[i] = word[i] >= ' ' && word[i] <= '~' ? word[i] : '?';
-	if (word[i])
-		memcpy(shown.text + i - 3, "...", 3);
-	shown.text[i] = '\0';
-	return shown;
+	for (i = 0; i < OPTION_CNT; i++)
+		if (table[i].letter == letter)
+			return table[i].name;
+	return "?";
 }
 
-/*
- * Reads DIGITS[.DIGITS] as a number of `1 / scale`; returns where it ends, or
- * NULL when it is no such number or too large. By hand, since strtod() depends
- * on the locale, takes "nan" and "0x1p3", and rounds.
- */
-static const char *parse_decimal(const char *text, uint64_t scale, uint64_t *value)
+const char *parse_command_name(enum command command)
 {
-	uint64_t whole = 0, part = 0;
-
-	if (*text < '0' || *text > '9')
-		return NULL;
-	for (; *text >= '0' && *text <= '9'; text++) {
-		whole = whole * 10 + (*text - '0');
-		if (whole > TIME_MAX_NS)
-			return NULL;
-	}
-	if (*text == '.') {
-		uint64_t unit = scale;
-
-		text++;
-		if (*text < '0' || *text > '9')
-			return NULL;
-		for (; *text >= '0' && *text <= '9'; text++) {
-			unit /= 10;
-			part += unit * (*text - '0');
-		}
-	}
-	if (whole > (TIME_MAX_NS - part) / scale)
-		return NULL;
-	*value = whole * scale + part;
-	return text;
-}
-
-static int parse_time(const char *text, bool seconds, uint64_t *ns, struct refusal *why)
-{
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} units[] = {
-		{"ns", 1},	 {"us", 1000},		 {"\xc2\xb5s", 1000},	 {"ms", 1000000},
-		{"s", NS_PER_S}, {"min", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
-	};
-	static const char remedy[] = "write a number and its unit: 250us, 100ms, 1.5s";
-	struct shown shown = show(text);
-	const char *unit;
-	uint64_t value;
 	size_t i;
 
-	unit = parse_decimal(text, NS_PER_S, &value);
-	if (!unit)
-		return refuse(why, EXIT_USAGE, remedy, "'%s' is not a time", shown.text);
-	if (!*unit && seconds) {
-		*ns = value;
-		return 0;
-	}
-	if (!*unit)
-		return refuse(why, EXIT_USAGE, remedy, "'%s' has no unit", shown.text);
-	for (i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(unit, units[i].name))
-			continue;
-		if (!parse_decimal(text, units[i].ns, ns))
-			return refuse(why, EXIT_USAGE, remedy, "'%s' is too long", shown.text);
-		return 0;
-	}
-	return refuse(why, EXIT_USAGE, remedy, "'%s' is not a time", shown.text);
-}
-
-int options_parse_time(const char *text, uint64_t *ns, struct refusal *why)
-{
-	return parse_time(text, false, ns, why);
-}
-
-/* A whole number from 1 to `max`. */
-static int parse_count(const char *option, const char *text, uint64_t max, uint64_t *value,
-		       struct refusal *why)
-{
-	const char *at = text;
-
-	*value = 0;
-	for (; *at >= '0' && *at <= '9'; at++) {
-		*value = *value * 10 + (*at - '0');
-		if (*value > max)
-			break;
-	}
-	if (at == text || *at || !*value)
-		return refuse(why, EXIT_USAGE, "",
-			      "%s wants a whole number from 1 to %llu, not '%s'", option,
-			      (unsigned long long)max, show(text).text);
-	return 0;
-}
-
-static int add_pid(struct options *options, const char *text, struct refusal *why)
-{
-	uint64_t value;
-	size_t i;
-	pid_t *pid;
-
-	if (parse_count("--pid", text, INT_MAX, &value, why)) {
-		snprintf(why->remedy, sizeof(why->remedy),
-			 "find it with: pgrep -af python; several: -p 1 -p 2");
-		return -1;
-	}
-	for (i = 0; i < options->pid_cnt; i++)
-		if ((uint64_t)options->pid[i] == value)
-			return 0;
-	pid = reallocarray(options->pid, options->pid_cnt + 1, sizeof(*pid));
-	if (!pid)
-		return refuse(why, EXIT_FAILED, "", "out of memory");
-	pid[options->pid_cnt++] = (pid_t)value;
-	options->pid = pid;
-	return 0;
-}
-
-static int add_string(struct string_list *list, const char *option, const char *text,
-		      struct refusal *why)
-{
-	const char **item;
-
-	if (!*text)
-		return refuse(why, EXIT_USAGE, SEE_HELP, "--%s is empty", option);
-	item = reallocarray(list->item, list->cnt + 1, sizeof(*item));
-	if (!item)
-		return refuse(why, EXIT_FAILED, "", "out of memory");
-	item[list->cnt++] = text;
-	list->item = item;
-	return 0;
-}
-
-/* MODULE:FUNCTION, FUNCTION or MODULE: */
-static int add_place(struct string_list *list, const char *option, const char *text,
-		     struct refusal *why)
-{
-	const char *colon = strchr(text, ':');
-
-	if (!strcmp(text, ":") || (colon && strchr(colon + 1, ':')))
-		return refuse(why, EXIT_USAGE,
-			      "write MODULE:FUNCTION, FUNCTION or MODULE:, such as app.db:fetch",
-			      "--%s '%s' names no function", option, show(text).text);
-	return add_string(list, option, text, why);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (commands[i].command == command)
+			return commands[i].name;
+	return "?";
 }
 
 static int parse_tier(struct options *options, const char *text, struct refusal *why)
@@ -257,30 +114,122 @@ static int parse_tier(struct options *options, const char *text, struct refusal 
 			      "the light tier is not built yet");
 	else
 		return refuse(why, EXIT_USAGE, "write auto or exact", "no such tier: '%s'",
-			      show(text).text);
+			      value_show(text).text);
 	return 0;
 }
 
-static int parse_word(struct parse *parse, const char *word)
+/* One of a few words, as `from_name` knows them. */
+static int parse_choice(int (*from_name)(const char *name), const char *what, const char *text,
+			const char *choices, int *value, struct refusal *why)
 {
-	struct shown shown = show(word);
-	size_t i;
+	*value = from_name(text);
+	if (*value >= 0)
+		return 0;
+	return refuse(why, EXIT_USAGE, choices, "no such %s: '%s'", what, value_show(text).text);
+}
 
-	if (parse->has_command)
-		return refuse(parse->why, EXIT_USAGE,
-			      *word >= '0' && *word <= '9' ? "a process is given with -p"
-							   : SEE_HELP,
-			      "don't know what to do with '%s'", shown.text);
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(word, commands[i].name))
-			continue;
-		parse->has_command = true;
-		parse->options->command = commands[i].command;
+static int parse_format(struct options *options, const char *text, struct refusal *why)
+{
+	int value = format_from_name(text);
+
+	options->format = value < 0 ? FORMAT_NONE : (enum format)value;
+	if (options->format != FORMAT_NONE)
+		return 0;
+	refuse(why, EXIT_USAGE, "", "no such format: '%s'", value_show(text).text);
+	snprintf(why->remedy, sizeof(why->remedy), "choose from %s", format_names());
+	return -1;
+}
+
+static int parse_threshold(struct options *options, const char *text, struct refusal *why)
+{
+	if (options_parse_time(text, &options->threshold_ns, why))
+		return -1;
+	if (options->threshold_ns < THRESHOLD_MIN_NS)
+		return refuse(why, EXIT_USAGE, "1ms shows nearly every callback already",
+			      "--threshold must be 1us or more");
+	return 0;
+}
+
+static int parse_duration(struct options *options, const char *text, struct refusal *why)
+{
+	if (value_time(text, true, &options->duration_ns, why))
+		return -1;
+	if (!options->duration_ns)
+		return refuse(why, EXIT_USAGE, "leave it out to go on until Ctrl-C",
+			      "--duration must be more than 0");
+	return 0;
+}
+
+/* The options that shape a flame graph. */
+static int parse_flame_option(struct parse *parse, int letter, const char *text)
+{
+	struct flame_options *flame = &parse->options->flame;
+	int value;
+
+	switch (letter) {
+	case OPTION_CLOCK:
+		if (parse_choice(flame_clock_from_name, "clock", text, "write wall, cpu or blocked",
+				 &value, parse->why))
+			return -1;
+		flame->clock = (enum flame_clock)value;
+		return 0;
+	case OPTION_BY:
+		if (parse_choice(flame_by_from_name, "grouping", text,
+				 "write task, coroutine or function", &value, parse->why))
+			return -1;
+		flame->by = (enum flame_by)value;
+		return 0;
+	case OPTION_PER_PROCESS:
+		flame->per_process = true;
+		return 0;
+	case OPTION_THREADS:
+		flame->threads = true;
+		return 0;
+	case OPTION_IDLE:
+		flame->idle = true;
+		return 0;
+	default:
 		return 0;
 	}
-	return refuse(parse->why, EXIT_USAGE,
-		      *word >= '0' && *word <= '9' ? "a process is given with -p" : SEE_HELP,
-		      "no such command: '%s'", shown.text);
+}
+
+/* The options without a value: each sets its flag. */
+static void set_flag(struct parse *parse, int letter)
+{
+	struct options *options = parse->options;
+
+	switch (letter) {
+	case OPTION_FULL_FILENAMES:
+		options->full_filenames = true;
+		options->flame.full_filenames = true;
+		break;
+	case OPTION_AS_ROOT:
+		options->as_root = true;
+		break;
+	case OPTION_KERNEL:
+		options->kernel = true;
+		break;
+	case OPTION_NATIVE:
+		options->native = true;
+		break;
+	case 'j':
+		options->json = true;
+		break;
+	case OPTION_LOG:
+		options->log = true;
+		break;
+	case OPTION_NO_COLOR:
+		options->no_color = true;
+		break;
+	case 'q':
+		parse->quiet = true;
+		break;
+	case 'v':
+		options->verbosity++;
+		break;
+	default: /* -h, --version, --json-schema: see options__parse() */
+		break;
+	}
 }
 
 static int parse_option(struct parse *parse, int letter, const char *text)
@@ -291,40 +240,32 @@ static int parse_option(struct parse *parse, int letter, const char *text)
 
 	switch (letter) {
 	case 'p':
-		return add_pid(options, text, why);
+		return value_add_pid(options, text, why);
 	case 'd':
-		if (parse_time(text, true, &options->duration_ns, why))
-			return -1;
-		if (!options->duration_ns)
-			return refuse(why, EXIT_USAGE, "leave it out to go on until Ctrl-C",
-				      "--duration must be more than 0");
-		return 0;
+		return parse_duration(options, text, why);
 	case 'n':
-		return parse_count("--count", text, UINT32_MAX, &options->stall_cnt_max, why);
+		return value_count("--count", text, UINT32_MAX, &options->stall_cnt_max, why);
 	case 't':
-		if (options_parse_time(text, &options->threshold_ns, why))
+		return parse_threshold(options, text, why);
+	case 'r':
+		if (value_count("--rate", text, RATE_MAX_HZ, &value, why))
 			return -1;
-		if (options->threshold_ns < THRESHOLD_MIN_NS)
-			return refuse(why, EXIT_USAGE, "1ms shows nearly every callback already",
-				      "--threshold must be 1us or more");
+		options->rate_hz = (unsigned int)value;
 		return 0;
 	case OPTION_TIER:
 		return parse_tier(options, text, why);
 	case OPTION_ONLY:
-		return add_place(&options->only, "only", text, why);
+		return value_add_place(&options->only, "only", text, why);
 	case OPTION_EXCLUDE:
-		return add_place(&options->exclude, "exclude", text, why);
+		return value_add_place(&options->exclude, "exclude", text, why);
 	case OPTION_CAUSE:
-		return add_string(&options->cause, "cause", text, why);
+		return value_add_string(&options->cause, "cause", text, why);
 	case OPTION_TASK:
-		return add_string(&options->task, "task", text, why);
+		return value_add_string(&options->task, "task", text, why);
 	case OPTION_STACK_DEPTH:
-		if (parse_count("--stack-depth", text, AP_FRAMES_MAX, &value, why))
+		if (value_count("--stack-depth", text, AP_FRAMES_MAX, &value, why))
 			return -1;
 		options->stack_depth = (unsigned int)value;
-		return 0;
-	case OPTION_FULL_FILENAMES:
-		options->full_filenames = true;
 		return 0;
 	case 'o':
 		if (!*text)
@@ -332,100 +273,179 @@ static int parse_option(struct parse *parse, int letter, const char *text)
 				      "--output names no file");
 		options->output = text;
 		return 0;
-	case 'j':
-		options->json = true;
+	case 'f':
+		return parse_format(options, text, why);
+	case OPTION_DIFF:
+		if (!*text)
+			return refuse(why, EXIT_USAGE, "asyncprof report --diff OLD NEW",
+				      "--diff names no file");
+		options->diff_old = text;
 		return 0;
-	case OPTION_LOG:
-		options->log = true;
-		return 0;
-	case OPTION_NO_COLOR:
-		options->no_color = true;
-		return 0;
-	case 'q':
-		parse->quiet = true;
-		return 0;
-	case 'v':
-		options->verbosity++;
-		return 0;
-	default: /* -h, --version, --json-schema: see options__parse() */
+	case OPTION_CLOCK:
+	case OPTION_BY:
+	case OPTION_PER_PROCESS:
+	case OPTION_THREADS:
+	case OPTION_IDLE:
+		return parse_flame_option(parse, letter, text);
+	default:
+		set_flag(parse, letter);
 		return 0;
 	}
 }
 
-static const char *option_name(int letter)
+/* What to write instead of a word that nothing takes. */
+static const char *word_remedy(const char *word, bool starts_programs)
 {
-	size_t i;
-
-	for (i = 0; long_options[i].name; i++)
-		if (long_options[i].val == letter)
-			return long_options[i].name;
-	return "?";
+	if (*word >= '0' && *word <= '9')
+		return "a process is given with -p";
+	return starts_programs ? "a program to start comes after --" : SEE_HELP;
 }
 
-/* What only the whole line can tell. */
-static int check_whole(struct parse *parse)
+/* A word that is no option: the command, or what that takes. */
+static int parse_word(struct parse *parse, const char *word)
 {
 	struct options *options = parse->options;
-	struct refusal *why = parse->why;
-	size_t i, k, taken = sizeof(doctor_options) / sizeof(doctor_options[0]);
+	size_t i;
 
-	if (options->command == COMMAND_DOCTOR) {
-		for (i = 0; long_options[i].name; i++) {
-			if (!parse->used[long_options[i].val])
-				continue;
-			for (k = 0; k < taken; k++)
-				if (doctor_options[k] == long_options[i].val)
-					break;
-			if (k == taken)
-				return refuse(why, EXIT_USAGE, "asyncprof doctor --help",
-					      "doctor has no --%s", long_options[i].name);
-		}
+	if (parse->has_command && options->command == COMMAND_REPORT && !options->file) {
+		if (!*word)
+			return refuse(parse->why, EXIT_USAGE, "asyncprof report FILE",
+				      "the name of the recording is empty");
+		options->file = word;
 		return 0;
 	}
-	if (!options->pid_cnt)
-		return refuse(why, EXIT_USAGE, "asyncprof -p PID; find it with: pgrep -af python",
-			      "which process?");
-	if (options->json && options->log)
-		return refuse(why, EXIT_USAGE, "choose one", "--json and --log contradict");
-	if (parse->quiet && options->verbosity)
-		return refuse(why, EXIT_USAGE, "choose one", "--quiet and --verbose contradict");
-	if (parse->quiet)
-		options->verbosity = -1;
+	if (parse->has_command)
+		return refuse(parse->why, EXIT_USAGE,
+			      word_remedy(word, options->command == COMMAND_WATCH ||
+							options->command == COMMAND_RECORD),
+			      "don't know what to do with '%s'", value_show(word).text);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(word, commands[i].name))
+			continue;
+		parse->has_command = true;
+		options->command = commands[i].command;
+		return 0;
+	}
+	return refuse(parse->why, EXIT_USAGE, word_remedy(word, false), "no such command: '%s'",
+		      value_show(word).text);
+}
+
+/* What stands after "--": a program, or words that begin with '-'. */
+static int parse_rest(struct parse *parse, char **rest)
+{
+	struct options *options = parse->options;
+	size_t i;
+
+	if (options->command == COMMAND_WATCH || options->command == COMMAND_RECORD) {
+		if (!*rest || !**rest)
+			return refuse(parse->why, EXIT_USAGE, "such as: -- python3 app.py",
+				      "no program after --");
+		options->program = rest;
+		return 0;
+	}
+	if (options->command == COMMAND_DOCTOR && *rest)
+		return refuse(parse->why, EXIT_USAGE, "asyncprof doctor --help",
+			      "doctor starts no program");
+	for (i = 0; rest[i]; i++)
+		if (parse_word(parse, rest[i]))
+			return -1;
 	return 0;
+}
+
+/* Nothing may be given that the command would not look at. */
+static int check_taken(struct parse *parse)
+{
+	enum command command = parse->options->command;
+	size_t i;
+
+	for (i = 0; i < OPTION_CNT; i++) {
+		if (!parse->used[table[i].letter] || table[i].commands & 1U << command)
+			continue;
+		refuse(parse->why, EXIT_USAGE, "", "%s has no --%s", parse_command_name(command),
+		       table[i].name);
+		snprintf(parse->why->remedy, sizeof(parse->why->remedy), "asyncprof %s --help",
+			 parse_command_name(command));
+		return -1;
+	}
+	return 0;
+}
+
+/* --- argv --------------------------------------------------------------------------------- */
+
+/* The table as getopt_long() wants it. */
+struct getopt_words {
+	char letters[2 + 2 * OPTION_CNT + 1];
+	struct option names[OPTION_CNT + 1];
+};
+
+static void fill_words(struct getopt_words *words)
+{
+	char *at = words->letters;
+	size_t i;
+
+	memset(words, 0, sizeof(*words));
+	*at++ = '-'; /* hand over words that are no options, in their order */
+	*at++ = ':'; /* tell a missing value */
+	for (i = 0; i < OPTION_CNT; i++) {
+		words->names[i] = (struct option){
+			.name = table[i].name,
+			.has_arg = table[i].has_value ? required_argument : no_argument,
+			.val = table[i].letter,
+		};
+		if (table[i].letter > 255)
+			continue;
+		*at++ = (char)table[i].letter;
+		if (table[i].has_value)
+			*at++ = ':';
+	}
+}
+
+/* All of argv, word by word. */
+static int parse_words(struct parse *parse, int argc, char **argv)
+{
+	struct getopt_words words;
+	int letter, before;
+
+	fill_words(&words);
+	opterr = 0;
+	optind = 0; /* glibc: start anew, also after an earlier run that stopped midway */
+	for (;;) {
+		before = optind;
+		letter = getopt_long(argc, argv, words.letters, words.names, NULL);
+		if (letter == -1)
+			break;
+		if (letter == ':')
+			return refuse(parse->why, EXIT_USAGE, SEE_HELP, "--%s wants a value",
+				      parse_option_name(optopt));
+		if (letter == '?')
+			return refuse(parse->why, EXIT_USAGE, SEE_HELP, "no such option: '%s'",
+				      value_show(argv[optind - 1]).text);
+		if (letter == 1) {
+			if (parse_word(parse, optarg))
+				return -1;
+			continue;
+		}
+		parse->used[letter] = true;
+		if (parse_option(parse, letter, optarg))
+			return -1;
+	}
+	/* The last call went past a "--", or past nothing at all. */
+	return optind > before && optind > 1 ? parse_rest(parse, argv + optind) : 0;
 }
 
 int options__parse(struct options *options, int argc, char **argv, struct refusal *why)
 {
 	struct parse parse = {.options = options, .why = why};
 	const char *no_color = getenv("NO_COLOR");
-	int letter;
 
 	*options = (struct options){
 		.command = COMMAND_WATCH,
 		.threshold_ns = THRESHOLD_DEFAULT_NS,
+		.rate_hz = RATE_DEFAULT_HZ,
 		.no_color = no_color && *no_color, /* as https://no-color.org has it */
 	};
-	opterr = 0;
-	optind = 0; /* glibc: start anew, also after an earlier run that stopped midway */
-	while ((letter = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
-		if (letter == ':')
-			return refuse(why, EXIT_USAGE, SEE_HELP, "--%s wants a value",
-				      option_name(optopt));
-		if (letter == '?')
-			return refuse(why, EXIT_USAGE, SEE_HELP, "no such option: '%s'",
-				      show(argv[optind - 1]).text);
-		if (letter == 1) {
-			if (parse_word(&parse, optarg))
-				return -1;
-			continue;
-		}
-		parse.used[letter] = true;
-		if (parse_option(&parse, letter, optarg))
-			return -1;
-	}
-	if (optind < argc)
-		return refuse(why, EXIT_USAGE, "start it yourself and give its pid with -p",
-			      "can't start a program: '%s'", show(argv[optind]).text);
+	if (parse_words(&parse, argc, argv))
+		return -1;
 	if (parse.used['h']) {
 		options->help_for = parse.has_command ? options->command : COMMAND_HELP;
 		options->command = COMMAND_HELP;
@@ -435,7 +455,7 @@ int options__parse(struct options *options, int argc, char **argv, struct refusa
 		options->command = parse.used[OPTION_VERSION] ? COMMAND_VERSION : COMMAND_SCHEMA;
 		return 0;
 	}
-	return check_whole(&parse);
+	return check_taken(&parse) || parse_check(&parse) ? -1 : 0;
 }
 
 void options__free(struct options *options)
