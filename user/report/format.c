@@ -24,7 +24,7 @@ static const struct row table[FORMAT_CNT] = {
 	[FORMAT_FOLDED] = {"folded",
 			   {".folded", ".collapsed", ".txt"},
 			   false,
-			   "flamegraph.pl --countname us %s > %b.svg"},
+			   "flamegraph.pl --countname=us %s > %b.svg"},
 	[FORMAT_SPEEDSCOPE] = {"speedscope",
 			       {".speedscope.json", ".speedscope", ".json"},
 			       false,
