@@ -6,6 +6,10 @@
  * From the root: process; loop (or thread); task or coroutine; frames from the
  * outermost to the leaf. Children are in the order of their labels, so that two
  * pictures of one program look alike.
+ *
+ * It must never lose or invent time: the self times of all nodes add up to the
+ * total of the root, also when sums would not fit 64 bits (they stop there).
+ * Time without a stack is a leaf "[no stack]".
  */
 #ifndef ASYNCPROF_FLAME_H
 #define ASYNCPROF_FLAME_H
@@ -46,7 +50,8 @@ enum flame_kind {
 	FLAME_PYTHON,
 	FLAME_NATIVE,
 	FLAME_KERNEL,
-	FLAME_WAIT,
+	FLAME_WAIT, /* blocked, or runnable without a CPU */
+	FLAME_IDLE, /* the loop's own poll, a thread without work: nobody waits for it */
 	FLAME_KIND_CNT
 };
 
@@ -73,7 +78,14 @@ struct flame {
 	int64_t duration_ns, period_ns;
 	bool complete;
 	uint64_t lost_cnt, cut_stack_cnt;
+	/* Entries whose innermost frames found no room in the tree: their time is the caller's own.
+	 */
+	uint64_t clipped_cnt;
 };
+
+/* Bounds that only a forged recording meets: frames of a stack, nodes of a tree. */
+#define FLAME_STACK_MAX 512
+#define FLAME_NODES_MAX 4000000
 
 /* NULL: out of memory. The profile may be freed before the flame. */
 struct flame *flame__new(const struct profile *profile, const struct flame_options *options);
