@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
- * One JSON object a line: start, slow, summary. Unknown is null, never 0.
+ * One JSON object a line: start, slow, stack, summary. Unknown is null, never 0.
  * schema.h says what they hold, and a test holds the two together.
  *
  * It must never print anything that is not ASCII: other characters are \u
@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 
+#include "model/profile.h"
 #include "model/run.h"
 #include "model/stall.h"
 
@@ -22,10 +23,15 @@ struct json_t;
 int json_print_start(FILE *out, const struct run_start *start);
 int json_print_stall(FILE *out, const struct stall *stall);
 int json_print_summary(FILE *out, const struct run_summary *summary);
+int json_print_stack(FILE *out, const struct profile *profile, const struct profile_entry *entry);
+
+/* Only the text as a JSON string ("null" for NULL), for what is too big for a tree of objects. */
+int json_print_string(FILE *out, const char *text);
 
 /* The same as objects, owned by the caller. NULL: out of memory. */
 struct json_t *json_of_start(const struct run_start *start);
 struct json_t *json_of_stall(const struct stall *stall);
 struct json_t *json_of_summary(const struct run_summary *summary);
+struct json_t *json_of_entry(const struct profile *profile, const struct profile_entry *entry);
 
 #endif

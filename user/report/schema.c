@@ -10,6 +10,7 @@
 #include "model/budget.h"
 #include "model/cause.h"
 #include "model/fd.h"
+#include "model/point.h"
 #include "model/stall.h"
 #include "report/json.h"
 
@@ -74,6 +75,28 @@ static const struct field table[] = {
 	{"slow", "eager", "boolean", "an eager task inside its parent"},
 	{"slow", "callbacks", "integer?", "of an iteration: how many it ran"},
 	{"slow", "advice", "#advice?", "a well-known cure"},
+
+	{"stack", "type", "=stack", "time of a recording with one stack, added up"},
+	{"stack", "ts", "number", "Unix seconds: start of the recording"},
+	{"stack", "pid", "integer", "process"},
+	{"stack", "tid", "integer", "thread"},
+	{"stack", "thread", "string", "its name"},
+	{"stack", "loop", "string?", "address of the loop object"},
+	{"stack", "what", "@kind?", "what the loop ran; null: a thread without a loop"},
+	{"stack", "task", "string?", "name of the task"},
+	{"stack", "coro", "string?", "qualified name of the task's coroutine"},
+	{"stack", "callback", "string?", "qualified name where there is no task"},
+	{"stack", "kind", "@time", "where the time went"},
+	{"stack", "cause", "@cause", "why"},
+	{"stack", "ms", "number", "milliseconds"},
+	{"stack", "count", "integer", "samples, or waits"},
+	{"stack", "sampled", "boolean", "from samples of the tick, else measured at each switch"},
+	{"stack", "stack", "[#point_frame]", "leaf first, through to the task's coroutine"},
+
+	{"point_frame", "func", "string?", "name; of a wait: what it waits in"},
+	{"point_frame", "file", "string?", "source or library; of a wait: path or peer"},
+	{"point_frame", "line", "integer?", "line in file"},
+	{"point_frame", "kind", "@frame_kind", "what runs there"},
 
 	{"fd", "num", "integer?", "number; null: a path given to open, stat, ..."},
 	{"fd", "kind", "@fd_kind?", "what it is"},
@@ -163,7 +186,7 @@ static const struct field table[] = {
 
 #define TABLE_CNT (sizeof(table) / sizeof(table[0]))
 
-static const char *const records[] = {"start", "slow", "summary"};
+static const char *const records[] = {"start", "slow", "stack", "summary"};
 
 /* Lists of words. */
 static json_t *words_of(const char *what)
@@ -179,6 +202,12 @@ static json_t *words_of(const char *what)
 	} else if (!strcmp(what, "part")) {
 		for (int i = 0; i < PART_CNT; i++)
 			json_array_append_new(words, json_string(part_name(i)));
+	} else if (!strcmp(what, "time")) {
+		for (int i = 0; i < POINT_KIND_CNT; i++)
+			json_array_append_new(words, json_string(point_kind_name(i)));
+	} else if (!strcmp(what, "frame_kind")) {
+		for (int i = 0; i < FRAME_KIND_CNT; i++)
+			json_array_append_new(words, json_string(frame_kind_name(i)));
 	} else {
 		for (int i = FD_NONE + 1; i < FD_KIND_CNT; i++)
 			json_array_append_new(words, json_string(fd_kind_name(i)));

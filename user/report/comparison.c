@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "report/comparison.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/words.h"
+
+#define ROWS_MAX     10
+#define WIDTH_MIN    40
+#define WIDTH_BOTH   70 /* from here on there is room for old and new beside the change */
+#define COLUMNS_BOTH 47
+#define COLUMNS_FEW  23
+
+struct times {
+	int64_t old_ns, new_ns;
+};
+
+/* All nodes of one function. */
+struct group {
+	const struct flame_node *node; /* one of them */
+	struct times self, total;
+	uint32_t inside; /* how many of its nodes the walk is below of */
+};
+
+struct table {
+	struct group *groups;
+	size_t group_cnt;
+	uint32_t *group_of; /* by node */
+};
+
+/* The label without its line: "fetch (db.py:17)" is fetch in db.py. *tail: what follows the line. */
+static size_t name_len(const struct flame_node *node, const char **tail)
+{
+	size_t len = strlen(node->label), line_len;
+	char line[16];
+
+	*tail = "";
+	if (node->kind != FLAME_PYTHON || node->line <= 0)
+		return len;
+	line_len = (size_t)snprintf(line, sizeof(line), ":%d)", node->line);
+	if (len <= line_len || strcmp(node->label + len - line_len, line))
+		return len;
+	*tail = ")";
+	return len - line_len;
+}
+
+static int compare_functions(const void *left, const void *right)
+{
+	const struct flame_node *a = *(const struct flame_node *const *)left;
+	const struct flame_node *b = *(const struct flame_node *const *)right;
+	const char *a_tail, *b_tail;
+	size_t a_len = name_len(a, &a_tail), b_len = name_len(b, &b_tail);
+	int order = (a->kind > b->kind) - (a->kind < b->kind);
+
+	if (!order)
+		order = memcmp(a->label, b->label, a_len < b_len ? a_len : b_len);
+	return order ? order : (a_len > b_len) - (a_len < b_len);
+}
+
+/* Which nodes are the same function. */
+static int group_nodes(const struct flame *flame, struct table *table)
+{
+	const struct flame_node **sorted = calloc(flame->node_cnt, sizeof(*sorted));
+
+	table->groups = calloc(flame->node_cnt, sizeof(*table->groups));
+	table->group_of = calloc(flame->node_cnt, sizeof(*table->group_of));
+	if (!sorted || !table->groups || !table->group_of) {
+		free(sorted);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < flame->node_cnt; i++)
+		sorted[i] = &flame->nodes[i];
+	qsort(sorted, flame->node_cnt, sizeof(*sorted), compare_functions);
+	for (size_t i = 0; i < flame->node_cnt; i++) {
+		if (!i || compare_functions(&sorted[i - 1], &sorted[i]))
+			table->groups[table->group_cnt++].node = sorted[i];
+		table->group_of[sorted[i] - flame->nodes] = (uint32_t)table->group_cnt - 1;
+	}
+	free(sorted);
+	return 0;
+}
+
+static void enter(struct group *group, const struct flame_node *node)
+{
+	group->self.old_ns += node->old_self_ns;
+	group->self.new_ns += node->self_ns;
+	/* Inside of itself: the outer one has this time already. */
+	if (group->inside++)
+		return;
+	group->total.old_ns += node->old_total_ns;
+	group->total.new_ns += node->total_ns;
+}
+
+static void add_up(const struct flame *flame, struct table *table)
+{
+	const struct flame_node *nodes = flame->nodes;
+	uint32_t at = 0;
+
+	for (;;) {
+		enter(&table->groups[table->group_of[at]], &nodes[at]);
+		if (nodes[at].first_child != PROFILE_NONE) {
+			at = nodes[at].first_child;
+			continue;
+		}
+		for (;;) {
+			table->groups[table->group_of[at]].inside--;
+			if (nodes[at].next != PROFILE_NONE)
+				break;
+			if (nodes[at].parent == PROFILE_NONE)
+				return;
+			at = nodes[at].parent;
+		}
+		at = nodes[at].next;
+	}
+}
+
+static int64_t change_of(const struct times *times)
+{
+	return times->new_ns - times->old_ns;
+}
+
+static int compare_change(int64_t a, int64_t b)
+{
+	return (a < b) - (a > b);
+}
+
+/* Most growth first. */
+static int by_self(const void *left, const void *right)
+{
+	const struct group *a = left, *b = right;
+	int order = compare_change(change_of(&a->self), change_of(&b->self));
+
+	return order ? order : compare_functions(&a->node, &b->node);
+}
+
+static int by_total(const void *left, const void *right)
+{
+	const struct group *a = left, *b = right;
+	int order = compare_change(change_of(&a->total), change_of(&b->total));
+
+	return order ? order : compare_functions(&a->node, &b->node);
+}
+
+#define CHANGE_SZ (WORDS_DURATION_SZ + 1)
+
+static const char *signed_duration(int64_t ns, char out[CHANGE_SZ])
+{
+	out[0] = ns < 0 ? '-' : '+';
+	words_duration(ns < 0 ? -ns : ns, out + 1);
+	return out;
+}
+
+#define PERCENT_SZ 32
+
+/* "+50 %", "new", "gone". */
+static const char *percent(const struct times *times, char out[PERCENT_SZ])
+{
+	double ratio = times->old_ns ? (double)change_of(times) / (double)times->old_ns : 0;
+
+	if (!times->old_ns)
+		return times->new_ns ? "new" : "";
+	if (!times->new_ns)
+		return "gone";
+	if (ratio >= 99.995)
+		snprintf(out, PERCENT_SZ, "x%.0f", ratio + 1);
+	else
+		snprintf(out, PERCENT_SZ, "%+.*f %%", ratio < 0.0995 && ratio > -0.0995, ratio * 100);
+	return out;
+}
+
+static void print_row(FILE *out, const struct display *display, int width,
+		      const struct flame_node *node, const struct times *times)
+{
+	char old[WORDS_DURATION_SZ], now[WORDS_DURATION_SZ], change[CHANGE_SZ];
+	char share[PERCENT_SZ], name[WORDS_TEXT_SZ], whole[WORDS_TEXT_SZ];
+	int room = width - (width >= WIDTH_BOTH ? COLUMNS_BOTH : COLUMNS_FEW);
+	const char *tail;
+	int len = (int)name_len(node, &tail);
+
+	snprintf(whole, sizeof(whole), "%.*s%s", len, node->label, tail);
+	if (width >= WIDTH_BOTH)
+		fprintf(out, "  %10s  %10s", words_duration(times->old_ns, old),
+			words_duration(times->new_ns, now));
+	fprintf(out, "  %s%10s %7s%s  %s\n",
+		words_paint(display, change_of(times) > 0 ? PAINT_RED : PAINT_GREEN),
+		signed_duration(change_of(times), change), percent(times, share),
+		words_paint(display, PAINT_OFF),
+		words_text(whole, display->full_filenames ? WORDS_TEXT_SZ : (size_t)room, name));
+}
+
+/* The first rows of one direction; `step` 1: from the most grown, -1: from the most shrunk. */
+static void print_rows(FILE *out, const struct display *display, int width,
+		       const struct table *table, bool total, int step, const char *words)
+{
+	size_t shown = 0, left = 0;
+
+	for (size_t n = 0; n < table->group_cnt; n++) {
+		const struct group *group =
+			&table->groups[step > 0 ? n : table->group_cnt - 1 - n];
+		const struct times *times = total ? &group->total : &group->self;
+
+		if (group->node->kind == FLAME_ALL)
+			continue;
+		if (total && group->node->kind != FLAME_PYTHON)
+			continue;
+		if (change_of(times) * step <= 0)
+			break;
+		if (shown >= ROWS_MAX && !display->verbose) {
+			left++;
+			continue;
+		}
+		if (!shown++)
+			fprintf(out, "\n%s%s%s\n", words_paint(display, PAINT_BOLD), words,
+				words_paint(display, PAINT_OFF));
+		print_row(out, display, width, group->node, times);
+	}
+	if (left)
+		fprintf(out, "  %sand %zu more%s\n", words_paint(display, PAINT_DIM), left,
+			words_paint(display, PAINT_OFF));
+}
+
+/* Words of ours, broken at spaces. */
+static void say(FILE *out, int width, const char *words)
+{
+	size_t room = (size_t)width, len = strlen(words);
+
+	while (len > room) {
+		size_t cut = room;
+
+		while (cut && words[cut] != ' ')
+			cut--;
+		if (!cut)
+			cut = room;
+		fprintf(out, "%.*s\n", (int)cut, words);
+		words += cut;
+		words += *words == ' ';
+		len = strlen(words);
+	}
+	fprintf(out, "%s\n", words);
+}
+
+static void print_head(FILE *out, int width, const struct flame *flame)
+{
+	const struct flame_node *root = &flame->nodes[0];
+	const struct times all = {root->old_total_ns, root->total_ns};
+	char old[WORDS_DURATION_SZ], now[WORDS_DURATION_SZ], change[CHANGE_SZ];
+	char length[WORDS_DURATION_SZ], share[PERCENT_SZ], line[512];
+
+	snprintf(line, sizeof(line), "%s time in %s: %s before, %s now, %s %s",
+		 flame_clock_name(flame->options.clock), words_duration(flame->duration_ns, length),
+		 words_duration(all.old_ns, old), words_duration(all.new_ns, now),
+		 signed_duration(change_of(&all), change), percent(&all, share));
+	say(out, width, line);
+	say(out, width,
+	    "Times of the old recording are scaled to the length of the new one. Time on CPU comes "
+	    "from samples: a change of a few ticks may be chance.");
+	if (!flame->complete)
+		say(out, width, "One of the recordings was cut: it ends before its run did.");
+	if (flame->lost_cnt) {
+		snprintf(line, sizeof(line), "%llu events were lost: their time is missing.",
+			 (unsigned long long)flame->lost_cnt);
+		say(out, width, line);
+	}
+}
+
+int comparison_print(FILE *out, const struct display *display, const struct flame *flame)
+{
+	int width = display->width < WIDTH_MIN ? WIDTH_MIN : display->width;
+	struct table table = {};
+	int err = group_nodes(flame, &table);
+
+	if (!err) {
+		add_up(flame, &table);
+		print_head(out, width, flame);
+		qsort(table.groups, table.group_cnt, sizeof(*table.groups), by_self);
+		print_rows(out, display, width, &table, false, 1, "More time in itself");
+		print_rows(out, display, width, &table, false, -1, "Less time in itself");
+		qsort(table.groups, table.group_cnt, sizeof(*table.groups), by_total);
+		print_rows(out, display, width, &table, true, 1, "More time with all it calls");
+		print_rows(out, display, width, &table, true, -1, "Less time with all it calls");
+	}
+	free(table.groups);
+	free(table.group_of);
+	if (!err && fflush(out))
+		err = errno ? -errno : -EIO;
+	return !err && ferror(out) ? -EIO : err;
+}

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "report/pprof.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <zlib.h>
+
+#include "pprof.pb-c.h"
+#include "report/escape.h"
+
+/*
+ * A protobuf message may come in pieces: repeated fields of its parts are one
+ * behind the other (protobuf.dev/programming-guides/encoding, "Last One Wins").
+ * So each sample, location and string is a Profile of its own: a million of
+ * samples take no more memory than one.
+ */
+
+#define KERNEL_FILE "[kernel.kallsyms]" /* pprof knows a kernel's mapping by this name */
+#define OUT_SZ	    65536
+#define LABELS_MAX  8
+
+enum value { VALUE_WALL, VALUE_CPU, VALUE_BLOCKED, VALUE_COUNT, VALUE_CNT };
+
+/* A string of the file, by its text. */
+struct text {
+	UT_hash_handle hh;
+	int64_t number;
+	uint64_t mapping; /* that has it as its file, 0: none */
+	char bytes[];
+};
+
+struct function_key {
+	int64_t name, system_name, file;
+};
+
+struct function {
+	UT_hash_handle hh;
+	struct function_key key;
+	uint64_t id;
+};
+
+/* What the labels of a sample say, as numbers of strings; 0: nothing. */
+struct task_labels {
+	int64_t task, coroutine, callback;
+};
+
+struct thread_labels {
+	int64_t loop, comm;
+};
+
+struct keys {
+	int64_t task, coroutine, callback, loop, thread, tid, pid, cause;
+	int64_t count; /* a unit that pprof does not print */
+};
+
+struct writer {
+	FILE *out;
+	z_stream z;
+	const struct profile *profile;
+	const struct flame_options *options;
+
+	struct text *texts;
+	int64_t text_cnt;
+	uint64_t mapping_cnt, function_cnt, main_mapping;
+	struct function *functions;
+
+	struct keys keys;
+	struct task_labels *tasks;
+	struct thread_labels *threads;
+	int64_t causes[CAUSE_CNT];
+	bool *stack_used, *frame_used;
+	bool no_stack_used;
+
+	uint8_t *packed;
+	size_t packed_sz;
+	int err;
+};
+
+static void put_bytes(struct writer *w, const uint8_t *bytes, size_t sz, int flush)
+{
+	uint8_t out[OUT_SZ];
+	int status;
+
+	if (w->err)
+		return;
+	w->z.next_in = (uint8_t *)bytes;
+	w->z.avail_in = (unsigned int)sz;
+	do {
+		w->z.next_out = out;
+		w->z.avail_out = sizeof(out);
+		status = deflate(&w->z, flush);
+		if (fwrite(out, 1, sizeof(out) - w->z.avail_out, w->out) !=
+		    sizeof(out) - w->z.avail_out)
+			w->err = errno ? -errno : -EIO;
+	} while (!w->err && status == Z_OK && !w->z.avail_out);
+}
+
+/* A piece of the profile. */
+static void put(struct writer *w, const Asyncprof__Profile *piece)
+{
+	size_t sz = asyncprof__profile__get_packed_size(piece);
+
+	if (sz > w->packed_sz) {
+		uint8_t *packed = realloc(w->packed, 2 * sz);
+
+		if (!packed) {
+			w->err = -ENOMEM;
+			return;
+		}
+		w->packed = packed;
+		w->packed_sz = 2 * sz;
+	}
+	asyncprof__profile__pack(piece, w->packed);
+	put_bytes(w, w->packed, sz, Z_NO_FLUSH);
+}
+
+/*
+ * The entry of the string table for a name of the target; NULL: out of memory.
+ * pprof prints names as they are, also to a terminal.
+ */
+static struct text *text_of(struct writer *w, const char *name)
+{
+	Asyncprof__Profile piece = ASYNCPROF__PROFILE__INIT;
+	size_t name_sz = strlen(name), sz;
+	char *bytes[1];
+	struct text *text = malloc(sizeof(*text) + ESCAPE_SZ(name_sz)), *known, *smaller;
+
+	if (!text)
+		goto fail;
+	sz = escape_terminal(text->bytes, ESCAPE_SZ(name_sz), name, name_sz);
+	HASH_FIND(hh, w->texts, text->bytes, sz, known);
+	if (known) {
+		free(text);
+		return known;
+	}
+	smaller = realloc(text, sizeof(*text) + sz + 1);
+	text = smaller ? smaller : text;
+	text->number = w->text_cnt++;
+	text->mapping = 0;
+	HASH_ADD_KEYPTR(hh, w->texts, text->bytes, sz, text);
+	bytes[0] = text->bytes;
+	piece.n_string_table = 1;
+	piece.string_table = bytes;
+	put(w, &piece);
+	return text;
+fail:
+	w->err = -ENOMEM;
+	return NULL;
+}
+
+/* Its number; 0, which is the empty string, for NULL. */
+static int64_t string_of(struct writer *w, const char *name)
+{
+	struct text *text = name ? text_of(w, name) : NULL;
+
+	return text ? text->number : 0;
+}
+
+static uint64_t mapping_of(struct writer *w, const char *file)
+{
+	Asyncprof__Mapping mapping = ASYNCPROF__MAPPING__INIT, *mappings[] = {&mapping};
+	Asyncprof__Profile piece = ASYNCPROF__PROFILE__INIT;
+	struct text *text = text_of(w, file);
+
+	if (!text || text->mapping)
+		return text ? text->mapping : 0;
+	text->mapping = mapping.id = ++w->mapping_cnt;
+	mapping.filename = text->number;
+	/* All that pprof could look up is here: it must not look for the file on this machine. */
+	mapping.has_functions = mapping.has_filenames = mapping.has_line_numbers = 1;
+	piece.n_mapping = 1;
+	piece.mapping = mappings;
+	put(w, &piece);
+	return mapping.id;
+}
+
+static uint64_t function_of(struct writer *w, const struct function_key *key)
+{
+	Asyncprof__Function function = ASYNCPROF__FUNCTION__INIT, *functions[] = {&function};
+	Asyncprof__Profile piece = ASYNCPROF__PROFILE__INIT;
+	struct function *known;
+
+	HASH_FIND(hh, w->functions, key, sizeof(*key), known);
+	if (known)
+		return known->id;
+	known = calloc(1, sizeof(*known));
+	if (!known) {
+		w->err = -ENOMEM;
+		return 0;
+	}
+	known->key = *key;
+	known->id = ++w->function_cnt;
+	HASH_ADD(hh, w->functions, key, sizeof(known->key), known);
+	function.id = known->id;
+	function.name = key->name;
+	function.system_name = key->system_name;
+	function.filename = key->file;
+	piece.n_function = 1;
+	piece.function = functions;
+	put(w, &piece);
+	return known->id;
+}
+
+static void put_location(struct writer *w, uint64_t id, uint64_t mapping,
+			 const struct function_key *key, int line_number)
+{
+	Asyncprof__Location location = ASYNCPROF__LOCATION__INIT, *locations[] = {&location};
+	Asyncprof__Line line = ASYNCPROF__LINE__INIT, *lines[] = {&line};
+	Asyncprof__Profile piece = ASYNCPROF__PROFILE__INIT;
+
+	line.function_id = function_of(w, key);
+	line.line = line_number > 0 ? line_number : 0;
+	location.id = id;
+	location.mapping_id = mapping;
+	location.n_line = 1;
+	location.line = lines;
+	piece.n_location = 1;
+	piece.location = locations;
+	put(w, &piece);
+}
+
+/* "recvfrom 10.0.0.7:443": a wait is told apart by what it waits for. */
+static int64_t name_of_wait(struct writer *w, const struct profile_frame *frame)
+{
+	const char *func = frame->func ? frame->func : "?";
+	size_t sz;
+	int64_t number;
+	char *name;
+
+	if (!frame->file)
+		return string_of(w, func);
+	sz = strlen(func) + strlen(frame->file) + 2;
+	name = malloc(sz);
+	if (!name) {
+		w->err = -ENOMEM;
+		return 0;
+	}
+	snprintf(name, sz, "%s %s", func, frame->file);
+	number = string_of(w, name);
+	free(name);
+	return number;
+}
+
+static void put_frame(struct writer *w, size_t index)
+{
+	const struct profile_frame *frame = &w->profile->frames[index];
+	struct function_key key = {};
+	uint64_t mapping = w->main_mapping;
+
+	if (frame->kind == FRAME_WAIT) {
+		key.name = name_of_wait(w, frame);
+	} else {
+		key.name = string_of(w, frame->func ? frame->func : "?");
+		key.file = string_of(w, frame->file);
+	}
+	/*
+	 * pprof demangles what has equal names, and takes "<module>" for parameters of a C++
+	 * template (internal/symbolizer: demangleSingleFunction): that is only for C.
+	 */
+	if (frame->kind == FRAME_NATIVE) {
+		key.system_name = key.name;
+		if (frame->file)
+			mapping = mapping_of(w, frame->file);
+	} else if (frame->kind == FRAME_KERNEL) {
+		mapping = mapping_of(w, KERNEL_FILE);
+	}
+	put_location(w, index + 1, mapping, &key, frame->line);
+}
+
+/* Is the entry asked for? */
+static bool is_wanted(const struct writer *w, const struct profile_entry *entry)
+{
+	if (entry->kind == POINT_IDLE && !w->options->idle)
+		return false;
+	return !w->profile->threads[entry->thread].plain || w->options->threads;
+}
+
+/* Marks what samples refer to: each stack once, so that no shape of the tree costs more. */
+static void mark_used(struct writer *w)
+{
+	const struct profile *profile = w->profile;
+
+	for (size_t i = 0; i < profile->entry_cnt; i++) {
+		uint32_t stack = profile->entries[i].stack;
+
+		if (!is_wanted(w, &profile->entries[i]))
+			continue;
+		w->no_stack_used |= stack == PROFILE_NONE;
+		for (; stack != PROFILE_NONE && !w->stack_used[stack];
+		     stack = profile->stacks[stack].parent) {
+			w->stack_used[stack] = true;
+			w->frame_used[profile->stacks[stack].frame] = true;
+		}
+	}
+}
+
+static void put_mappings(struct writer *w)
+{
+	for (size_t i = 0; i < w->profile->process_cnt; i++) {
+		const struct profile_process *process = &w->profile->processes[i];
+		const char *file = process->exe ? process->exe : process->comm;
+		uint64_t mapping = mapping_of(w, file ? file : "?");
+
+		if (!i)
+			w->main_mapping = mapping;
+	}
+}
+
+static void put_frames(struct writer *w)
+{
+	size_t cnt = w->profile->frame_cnt;
+
+	for (size_t i = 0; i < cnt && !w->err; i++) {
+		if (w->frame_used[i])
+			put_frame(w, i);
+	}
+	if (w->no_stack_used) {
+		struct function_key key = {.name = string_of(w, "[no stack]")};
+
+		put_location(w, cnt + 1, w->main_mapping, &key, 0);
+	}
+}
+
+static void name_labels(struct writer *w)
+{
+	const struct profile *profile = w->profile;
+	char loop[32];
+
+	w->keys = (struct keys){
+		.task = string_of(w, "task"),
+		.coroutine = string_of(w, "coroutine"),
+		.callback = string_of(w, "callback"),
+		.loop = string_of(w, "loop"),
+		.thread = string_of(w, "thread"),
+		.tid = string_of(w, "tid"),
+		.pid = string_of(w, "pid"),
+		.cause = string_of(w, "cause"),
+		.count = string_of(w, "count"),
+	};
+	for (int cause = 0; cause < CAUSE_CNT; cause++)
+		w->causes[cause] = string_of(w, cause_name(cause));
+	for (size_t i = 0; i < profile->task_cnt && !w->err; i++) {
+		const struct profile_task *task = &profile->tasks[i];
+		/* Thousands of "Task-7" tell nothing: they are one by their coroutine. */
+		bool named = task->task && !task->unnamed;
+
+		w->tasks[i] = (struct task_labels){
+			.task = string_of(w, named ? task->task : task->coro),
+			.coroutine = string_of(w, task->coro),
+			.callback = string_of(w, task->what == STALL_TASK  ? NULL
+						 : task->callback	   ? task->callback
+									   : stall_kind_name(task->what)),
+		};
+	}
+	for (size_t i = 0; i < profile->thread_cnt && !w->err; i++) {
+		const struct profile_thread *thread = &profile->threads[i];
+
+		snprintf(loop, sizeof(loop), "0x%llx", (unsigned long long)thread->loop);
+		w->threads[i] = (struct thread_labels){
+			.loop = thread->loop ? string_of(w, loop) : 0,
+			.comm = string_of(w, thread->comm),
+		};
+	}
+}
+
+struct labels {
+	Asyncprof__Label label[LABELS_MAX], *list[LABELS_MAX];
+	size_t cnt;
+};
+
+static void add_label(struct labels *labels, int64_t key, int64_t text, int64_t number,
+		      int64_t unit)
+{
+	Asyncprof__Label *label = &labels->label[labels->cnt];
+
+	if (!text && !unit)
+		return;
+	asyncprof__label__init(label);
+	label->key = key;
+	label->str = text;
+	label->num = number;
+	label->num_unit = unit;
+	labels->list[labels->cnt++] = label;
+}
+
+static void label_entry(const struct writer *w, const struct profile_entry *entry,
+			struct labels *labels)
+{
+	const struct profile_thread *thread = &w->profile->threads[entry->thread];
+	const struct thread_labels *thread_labels = &w->threads[entry->thread];
+	const struct keys *keys = &w->keys;
+
+	labels->cnt = 0;
+	if (entry->task != PROFILE_NONE) {
+		const struct task_labels *task = &w->tasks[entry->task];
+
+		add_label(labels, keys->task, task->task, 0, 0);
+		add_label(labels, keys->coroutine, task->coroutine, 0, 0);
+		add_label(labels, keys->callback, task->callback, 0, 0);
+	}
+	add_label(labels, keys->loop, thread_labels->loop, 0, 0);
+	add_label(labels, keys->thread, thread_labels->comm, 0, 0);
+	add_label(labels, keys->cause, w->causes[entry->cause], 0, 0);
+	add_label(labels, keys->pid, 0, w->profile->processes[thread->process].pid, keys->count);
+	add_label(labels, keys->tid, 0, thread->tid, keys->count);
+}
+
+/* An unsigned count in a signed field. */
+static int64_t clamped(uint64_t cnt)
+{
+	return cnt > INT64_MAX ? INT64_MAX : (int64_t)cnt;
+}
+
+static void put_sample(struct writer *w, const struct profile_entry *entry)
+{
+	const struct profile *profile = w->profile;
+	Asyncprof__Sample sample = ASYNCPROF__SAMPLE__INIT, *samples[] = {&sample};
+	Asyncprof__Profile piece = ASYNCPROF__PROFILE__INIT;
+	int64_t values[VALUE_CNT] = {[VALUE_WALL] = entry->ns, [VALUE_COUNT] = clamped(entry->cnt)};
+	uint64_t locations[FLAME_STACK_MAX];
+	struct labels labels;
+	size_t cnt = 0;
+
+	if (entry->kind == POINT_CPU)
+		values[VALUE_CPU] = entry->ns;
+	else if (entry->kind != POINT_IDLE)
+		values[VALUE_BLOCKED] = entry->ns;
+	for (uint32_t at = entry->stack; at != PROFILE_NONE && cnt < FLAME_STACK_MAX;
+	     at = profile->stacks[at].parent)
+		locations[cnt++] = (uint64_t)profile->stacks[at].frame + 1;
+	if (!cnt)
+		locations[cnt++] = profile->frame_cnt + 1;
+	label_entry(w, entry, &labels);
+	sample.n_location_id = cnt;
+	sample.location_id = locations;
+	sample.n_value = VALUE_CNT;
+	sample.value = values;
+	sample.n_label = labels.cnt;
+	sample.label = labels.list;
+	piece.n_sample = 1;
+	piece.sample = samples;
+	put(w, &piece);
+}
+
+/* What is missing from the figures. */
+static size_t put_comments(struct writer *w, const char *version, int64_t comments[4])
+{
+	const struct profile *profile = w->profile;
+	char text[160];
+	size_t cnt = 0;
+
+	snprintf(text, sizeof(text), "asyncprof %s", version);
+	comments[cnt++] = string_of(w, text);
+	if (!profile->complete)
+		comments[cnt++] = string_of(w, "cut: the recording ends before its run did");
+	if (profile->lost_cnt) {
+		snprintf(text, sizeof(text), "%llu events lost: their time is missing",
+			 (unsigned long long)profile->lost_cnt);
+		comments[cnt++] = string_of(w, text);
+	}
+	if (profile->cut_stack_cnt) {
+		snprintf(text, sizeof(text), "%llu stacks are not whole",
+			 (unsigned long long)profile->cut_stack_cnt);
+		comments[cnt++] = string_of(w, text);
+	}
+	return cnt;
+}
+
+static void put_head(struct writer *w, const char *version)
+{
+	static const char *const names[VALUE_CNT] = {"wall", "cpu", "blocked", "count"};
+	static const enum value clocks[FLAME_CLOCK_CNT] = {
+		[FLAME_WALL] = VALUE_WALL,
+		[FLAME_CPU] = VALUE_CPU,
+		[FLAME_BLOCKED] = VALUE_BLOCKED,
+	};
+	Asyncprof__Profile head = ASYNCPROF__PROFILE__INIT;
+	Asyncprof__ValueType types[VALUE_CNT], *list[VALUE_CNT], period = ASYNCPROF__VALUE_TYPE__INIT;
+	int64_t comments[4];
+
+	/* pprof.proto: string_table[0] must always be "". */
+	string_of(w, "");
+	for (int i = 0; i < VALUE_CNT; i++) {
+		asyncprof__value_type__init(&types[i]);
+		types[i].type = string_of(w, names[i]);
+		types[i].unit = string_of(w, i == VALUE_COUNT ? "count" : "nanoseconds");
+		list[i] = &types[i];
+	}
+	head.n_sample_type = VALUE_CNT;
+	head.sample_type = list;
+	head.default_sample_type = types[clocks[w->options->clock]].type;
+	period.type = types[VALUE_CPU].type;
+	period.unit = types[VALUE_CPU].unit;
+	head.period_type = &period;
+	head.period = w->profile->period_ns;
+	head.time_nanos = w->profile->start_unix_ns;
+	head.duration_nanos = w->profile->duration_ns;
+	head.n_comment = put_comments(w, version, comments);
+	head.comment = comments;
+	put(w, &head);
+}
+
+static void put_profile(struct writer *w, const char *version)
+{
+	put_head(w, version);
+	name_labels(w);
+	put_mappings(w);
+	put_frames(w);
+	for (size_t i = 0; i < w->profile->entry_cnt && !w->err; i++) {
+		if (is_wanted(w, &w->profile->entries[i]))
+			put_sample(w, &w->profile->entries[i]);
+	}
+	put_bytes(w, NULL, 0, Z_FINISH);
+}
+
+static void clear(struct writer *w)
+{
+	struct function *function, *next_function;
+	struct text *text, *next_text;
+
+	HASH_ITER(hh, w->functions, function, next_function)
+	{
+		HASH_DEL(w->functions, function);
+		free(function);
+	}
+	HASH_ITER(hh, w->texts, text, next_text)
+	{
+		HASH_DEL(w->texts, text);
+		free(text);
+	}
+	free(w->tasks);
+	free(w->threads);
+	free(w->stack_used);
+	free(w->frame_used);
+	free(w->packed);
+	deflateEnd(&w->z);
+}
+
+int pprof_print(FILE *out, const struct profile *profile, const struct flame_options *options,
+		const char *version)
+{
+	struct writer w = {.out = out, .profile = profile, .options = options};
+
+	w.tasks = calloc(profile->task_cnt + 1, sizeof(*w.tasks));
+	w.threads = calloc(profile->thread_cnt + 1, sizeof(*w.threads));
+	w.stack_used = calloc(profile->stack_cnt + 1, sizeof(*w.stack_used));
+	w.frame_used = calloc(profile->frame_cnt + 1, sizeof(*w.frame_used));
+	/* 15 bits of window, 16 for a gzip header; the lowest level: samples repeat a lot. */
+	if (!w.tasks || !w.threads || !w.stack_used || !w.frame_used ||
+	    deflateInit2(&w.z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+		w.err = -ENOMEM;
+	} else {
+		mark_used(&w);
+		put_profile(&w, version);
+	}
+	clear(&w);
+	if (!w.err && fflush(out))
+		w.err = errno ? -errno : -EIO;
+	return w.err;
+}
