@@ -89,9 +89,10 @@ static void test_forged(void **state)
 
 	(void)state;
 	assert_int_equal(parse("\n"), -ENODATA);
-	assert_int_equal(parse("garbage\n\nffff\nffff T\nffff T \nffff  x\n"
-			       "fffffffffffffffff T toolong\n-1x T f\nffffffff81000000 T f\t[open\n"),
-			 -ENODATA);
+	assert_int_equal(
+		parse("garbage\n\nffff\nffff T\nffff T \nffff  x\n"
+		      "fffffffffffffffff T toolong\n-1x T f\nffffffff81000000 T f\t[open\n"),
+		-ENODATA);
 	memset(line, 'a', sizeof(line));
 	memcpy(line, "ff T ", 5);
 	line[sizeof(line) - 1] = '\0';
@@ -151,8 +152,8 @@ static int close_symbols(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find),   cmocka_unit_test(test_far),
-		cmocka_unit_test(test_hidden), cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_find),	    cmocka_unit_test(test_far),
+		cmocka_unit_test(test_hidden),	    cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_this_kernel),
 	};
 

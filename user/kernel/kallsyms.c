@@ -40,9 +40,9 @@ static int add_name(struct kallsyms *k, const char *name, const char *module, ui
 		k->names_room = room;
 	}
 	*at = (uint32_t)k->names_sz;
-	k->names_sz += (size_t)sprintf(k->names + k->names_sz, *module ? "%s [%s]" : "%s", name,
-				       module) +
-		       1;
+	k->names_sz +=
+		(size_t)sprintf(k->names + k->names_sz, *module ? "%s [%s]" : "%s", name, module) +
+		1;
 	return 0;
 }
 
@@ -62,7 +62,8 @@ static int add(struct kallsyms *k, uint64_t addr, char type, const char *name, c
 		k->symbol = symbol;
 		k->room = room;
 	}
-	/* nm's letters for code: local, global, weak. Of aliases the global name is the known one. */
+	/* nm's letters for code: local, global, weak. Of aliases the global name is the known one.
+	 */
 	s.rank = (uint32_t)k->cnt;
 	if (strchr("tTwW", type)) {
 		err = add_name(k, name, module, &s.name);

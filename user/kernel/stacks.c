@@ -75,8 +75,8 @@ struct lost {
 
 void stacks_ask(struct perf_event_attr *attr)
 {
-	attr->sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER |
-			    PERF_SAMPLE_STACK_USER;
+	attr->sample_type =
+		PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER;
 	attr->sample_stack_user = STACKS_STACK_SZ;
 	attr->sample_regs_user = 0;
 	for (size_t i = 0; i < NATIVE_REGS_CNT; i++)
@@ -117,7 +117,8 @@ int stacks__add(struct stacks *s, int event_fd)
 	if (s->cnt == STACKS_CPUS_MAX)
 		return -E2BIG;
 	for (size = BUFFER_SZ; size >= BUFFER_LOW_SZ; size /= 2) {
-		map = mmap(NULL, s->page_sz + size, PROT_READ | PROT_WRITE, MAP_SHARED, event_fd, 0);
+		map = mmap(NULL, s->page_sz + size, PROT_READ | PROT_WRITE, MAP_SHARED, event_fd,
+			   0);
 		if (map != MAP_FAILED || (errno != EPERM && errno != ENOMEM))
 			break;
 	}

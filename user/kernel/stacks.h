@@ -44,7 +44,8 @@ int stacks__add(struct stacks *s, int event_fd);
 /* Hands over what is there. Returns how many, or a negative errno. */
 int stacks__read(struct stacks *s, stacks_sample each, void *ctx);
 
-/* Samples that found no room, as the kernel counted them; it says so with the next one that does. */
+/* Samples that found no room, as the kernel counted them; it says so with the next one that does.
+ */
 uint64_t stacks_lost_cnt(const struct stacks *s);
 
 /* Records that are not what was asked for: without registers (a kernel thread's), or malformed. */

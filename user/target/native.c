@@ -35,8 +35,8 @@
 
 #define MODULES_MAX  4096
 #define STACK_MAX    65536
-#define DEADLINE_MS  1000	   /* for one sample; the first one of a file reads its symbols too */
-#define FAILURES_MAX 3		   /* children lost in one process: no more are started */
+#define DEADLINE_MS  1000 /* for one sample; the first one of a file reads its symbols too */
+#define FAILURES_MAX 3	  /* children lost in one process: no more are started */
 #define REREAD_NS    1000000000ULL /* maps are not read more often */
 #define MEMORY_MAX   (3ULL << 30)  /* address space of the child, beyond ours: files are mapped */
 #define STUCK_MAX    (FAILURES_MAX + 1)
@@ -154,9 +154,8 @@ static void limit_memory(void)
 /* For root; others have nothing to drop. The death signal is lost with the credentials. */
 static void drop_privileges(pid_t parent)
 {
-	if (geteuid() == 0 &&
-	    (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-	     setresuid(NOBODY, NOBODY, NOBODY)))
+	if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+			       setresuid(NOBODY, NOBODY, NOBODY)))
 		_exit(1);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		_exit(1);
@@ -275,7 +274,8 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The program itself (its link in /proc says "(deleted)" where maps has that apart), or a libpython. */
+/* The program itself (its link in /proc says "(deleted)" where maps has that apart), or a
+ * libpython. */
 static int is_interpreter(const struct mapping *map, const char *exe)
 {
 	size_t len = strlen(map->path);
@@ -448,7 +448,8 @@ static int await(struct native *n, struct answer *a)
 	for (;;) {
 		struct pollfd fd = {.fd = n->sock, .events = POLLIN};
 		uint64_t now = now_ns();
-		int err, ready = poll(&fd, 1, now < deadline ? (int)((deadline - now) / 1000000) : 0);
+		int err, ready = poll(&fd, 1,
+				      now < deadline ? (int)((deadline - now) / 1000000) : 0);
 
 		if (ready < 0 && errno == EINTR)
 			continue;

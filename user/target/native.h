@@ -38,9 +38,9 @@ struct native_frame {
 };
 
 enum native_end {
-	NATIVE_WHOLE,	/* reached an interpreter frame, or the thread's first frame */
-	NATIVE_CUT,	/* the copied stack was too short, or no unwind information */
-	NATIVE_FAILED,	/* nothing but the leaf */
+	NATIVE_WHOLE,  /* reached an interpreter frame, or the thread's first frame */
+	NATIVE_CUT,    /* the copied stack was too short, or no unwind information */
+	NATIVE_FAILED, /* nothing but the leaf */
 };
 
 /* The process must outlive it. 0, or a negative errno. */

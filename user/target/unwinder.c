@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "target/symbols.h"
+#include "target/native_symbols.h"
 
 /* Addresses whose symbol and unwind information are known already; a power of two. */
 #define PLACES_CNT 8192
@@ -29,15 +29,15 @@ struct module {
 	Dwfl_Module *dwfl;
 	Dwarf_CFI *cfi; /* NULL: none */
 	Dwarf_Addr bias;
-	struct symbols *symbols; /* NULL: not asked for yet */
+	struct native_symbols *symbols; /* NULL: not asked for yet */
 };
 
 /* What an address is. */
 struct place {
 	uint64_t addr; /* 0: empty */
 	struct module *module;
-	const struct symbol *symbol; /* NULL: none */
-	int covered;		     /* 1: has unwind information */
+	const struct native_symbol *symbol; /* NULL: none */
+	int covered;			    /* 1: has unwind information */
 };
 
 struct unwinder {
@@ -250,7 +250,7 @@ void unwinder__free(struct unwinder *u)
 	if (!u)
 		return;
 	for (size_t i = 0; u->module && i < u->cnt; i++)
-		symbols__free(u->module[i].symbols);
+		native_symbols__free(u->module[i].symbols);
 	if (u->dwfl)
 		dwfl_end(u->dwfl);
 	free(u->module);
@@ -263,7 +263,7 @@ static int load(struct module *m)
 	if (m->symbols)
 		return 0;
 	m->cfi = dwfl_module_eh_cfi(m->dwfl, &m->bias);
-	m->symbols = symbols__read(m->dwfl);
+	m->symbols = native_symbols__read(m->dwfl);
 	return m->symbols ? 0 : -1;
 }
 
@@ -288,7 +288,7 @@ static const struct place *look_up(struct unwinder *u, uint64_t addr)
 	p->symbol = NULL;
 	p->covered = 0;
 	if (p->module && !load(p->module)) {
-		p->symbol = symbols_find(p->module->symbols, addr);
+		p->symbol = native_symbols_find(p->module->symbols, addr);
 		p->covered = has_cfi(p->module, addr);
 	}
 	return p;
@@ -308,7 +308,7 @@ static int knows_eval(struct unwinder *u)
 		struct module *m = &u->module[i];
 
 		if (m->is.interpreter && !load(m))
-			u->eval_known = symbols_have_eval(m->symbols);
+			u->eval_known = native_symbols_have_eval(m->symbols);
 	}
 	return u->eval_known;
 }
