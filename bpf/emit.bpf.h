@@ -47,6 +47,18 @@ static __always_inline void emit_end(void *record)
 	bpf_ringbuf_submit(record, 0);
 }
 
+/* The kernel's stack at this moment, for the sample or block that says `mark`. */
+static __always_inline void kernel_send(void *ctx, __u64 mark)
+{
+	struct ap_kernel *k = emit_begin(AP_KERNEL, sizeof(*k));
+
+	if (!k)
+		return;
+	k->mark = mark;
+	k->bytes = bpf_get_stack(ctx, k->ip, sizeof(k->ip), 0);
+	bpf_ringbuf_submit(k, 0);
+}
+
 /* Send what lies in a map: its head is filled in here. */
 static __always_inline void emit_copy(struct ap_head *head, __u32 kind, __u32 size)
 {

@@ -10,6 +10,7 @@
  * pairs, because some switches are never traced.
  */
 #include "rule.bpf.h"
+#include "emit.bpf.h"
 #include "file.bpf.h"
 #include "sched.bpf.h"
 #include "slow.bpf.h"
@@ -87,12 +88,22 @@ static __noinline void add_off(struct ap_open *o, struct ap_block *b, __u32 lost
 		add_place(o, b, b->off_ns);
 }
 
-/* Longer than what is kept: keep it. Long for itself: send it at once. */
-static __always_inline void keep_longest(struct ap_thread *t, struct ap_open *o, struct ap_block *b)
+/*
+ * Longer than what is kept: keep it. Long for itself: send it at once. A
+ * recording gets them all, time in the run queue as well.
+ */
+static __always_inline void keep_longest(struct ap_thread *t, __u32 index, struct ap_block *b)
 {
-	if (b->off_ns >= t->long_ns) {
-		block_send(t, t->last_block, o->seq);
-	} else if (b->off_ns > o->longest_ns) {
+	struct ap_open *o = rule_open(t, index);
+	int asleep = b->off != AP_OFF_RUNQUEUE;
+	int late = asleep && b->off_ns >= t->long_ns;
+	__u32 flags = late ? 0 : AP_T_EARLY;
+
+	if (t->record & AP_REC_POINTS)
+		flags |= AP_T_POINT;
+	if (late || flags & AP_T_POINT)
+		block_send(t, t->last_block, index, flags);
+	if (asleep && !late && b->off_ns > o->longest_ns) {
 		o->longest_ns = b->off_ns;
 		o->longest = t->last_block;
 	}
@@ -144,10 +155,9 @@ __noinline int sched_settle(struct ap_thread *t)
 
 		if (until > top->lo_ts)
 			top->lo_ts = until;
-		if (b->off != AP_OFF_RUNQUEUE)
-			keep_longest(t, top, b);
-	} else if (t->iteration.start_ts && b->off != AP_OFF_RUNQUEUE) {
-		keep_longest(t, &t->iteration, b);
+		keep_longest(t, t->depth - 1, b);
+	} else if (t->iteration.start_ts || t->plain) {
+		keep_longest(t, RULE_ITERATION, b);
 	}
 	/* The iteration's own longest, whoever slept: it may consist of many short callbacks. */
 	if (t->iteration.start_ts && b->off != AP_OFF_RUNQUEUE && b->off_ns < t->long_ns &&
@@ -265,7 +275,7 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	/* In the middle of another program's work: pcount will tell that one was missed. */
 	if (t->working)
 		return 0;
-	if (!t->depth && !t->iteration.start_ts) {
+	if (!t->depth && !t->iteration.start_ts && !t->plain) {
 		t->pending = 0;
 		return 0;
 	}
@@ -282,10 +292,15 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	b->runqueue_ns = 0;
 	index = t->depth ? t->depth - 1 : RULE_ITERATION;
 	b->seq = rule_open(t, index)->seq;
+	/* While the callback runs its task can't have been freed. */
+	if (t->record & AP_REC_POINTS && index != RULE_ITERATION && !rule_open(t, index)->named)
+		name_send(t, index, 1);
 	b->seen = rule_look(t, index, block, ap_current_frame(&t->layout, t->tstate));
 	if (b->seen == AP_SEEN_OVER && index != RULE_ITERATION && !rule_open(t, index)->over_ts)
 		rule_open(t, index)->over_ts = b->out_ts;
 	note_syscall(t, b, block, regs);
+	if (t->record & AP_REC_KERNEL)
+		kernel_send(ctx, b->out_ts);
 
 	t->last_block = block;
 	t->pending_seen = b->seen;

@@ -328,20 +328,25 @@ __noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 
 /* --- Slow callbacks ----------------------------------------------------------- */
 
-/* An off-CPU interval, with the code of its stack. */
-__noinline int block_send(struct ap_thread *t, __u32 block, __u64 seq)
+__noinline int block_send(struct ap_thread *t, __u32 block, __u32 index, __u32 flags)
 {
 	struct ap_block *b;
+	struct ap_open *o;
 	__u32 cnt;
 
-	if (!t)
+	if (!t || index > RULE_ITERATION)
 		return 0;
 	code_send_stack(t, block);
 	b = rule_block(t, block);
 	cnt = b->stack.cnt;
 	if (cnt > AP_FRAMES_MAX)
 		cnt = AP_FRAMES_MAX;
-	b->seq = seq;
+	o = rule_open(t, index);
+	b->seq = o->seq;
+	b->flags = flags;
+	b->callee = t->plain ? AP_CALLEE_THREAD : o->callee;
+	b->loop = o->loop;
+	bpf_get_current_comm(b->comm, sizeof(b->comm));
 	emit_copy(&b->head, AP_BLOCK,
 		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
 	return 0;
@@ -351,7 +356,7 @@ __noinline int block_send(struct ap_thread *t, __u32 block, __u64 seq)
 static __always_inline void send_longest(struct ap_thread *t, struct ap_open *o, __u32 index)
 {
 	if (o->longest_ns && (index == RULE_ITERATION || rule_block(t, o->longest)->seq == o->seq))
-		block_send(t, o->longest, o->seq);
+		block_send(t, o->longest, index, 0);
 }
 
 __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)

@@ -14,6 +14,7 @@ int name_send(struct ap_thread *t, __u32 index, int alive);
 /* The code objects of a stack that were not sent yet. */
 int code_send_stack(struct ap_thread *t, __u32 stack);
 
-int block_send(struct ap_thread *t, __u32 block, __u64 seq);
+/* An off-CPU interval of open callback `index`, with the code of its stack; `flags`: AP_T_*. */
+int block_send(struct ap_thread *t, __u32 block, __u32 index, __u32 flags);
 
 #endif

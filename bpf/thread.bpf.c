@@ -21,6 +21,19 @@ static __always_inline int count_homeless(__u32 tgid, __u64 why)
 	return 0;
 }
 
+/* A thread without a loop has gone: its hits join those that no thread's account holds. */
+static __always_inline void give_homeless(__u32 tgid, struct ap_account *from)
+{
+	struct ap_account *a = bpf_map_lookup_elem(&accounts, &tgid);
+	int why;
+
+	if (!a)
+		return;
+	__sync_fetch_and_add(&a->hits, from->hits);
+	for (why = 0; why < AP_IGN_CNT; why++)
+		__sync_fetch_and_add(&a->ignored[why], from->ignored[why]);
+}
+
 /*
  * Does the caller have the name of Handle._run? A pool of executor threads
  * enters context_run as well, for each job, and its threads need no entry.
@@ -49,11 +62,13 @@ __noinline int thread_make(__u64 id)
 	struct ap_thread *t, *empty = bpf_map_lookup_elem(&blank, &zero);
 
 	__u64 why;
+	int plain;
 
 	if (!target || !empty)
 		return 0;
 	why = why_homeless(target);
-	if (why < AP_IGN_CNT)
+	plain = why == AP_IGN_CALLER && target->record & AP_REC_THREADS;
+	if (why < AP_IGN_CNT && !plain)
 		return count_homeless(tgid, why);
 	bpf_map_update_elem(&threads, &id, empty, BPF_NOEXIST);
 	t = bpf_map_lookup_elem(&threads, &id);
@@ -66,6 +81,8 @@ __noinline int thread_make(__u64 id)
 	t->long_ns = target->long_ns;
 	t->collecting = target->collecting;
 	t->has_loop_probe = target->has_loop_probe;
+	t->record = target->record;
+	t->plain = plain;
 	bpf_get_current_comm(t->comm, sizeof(t->comm));
 	return 1;
 }
@@ -78,6 +95,11 @@ static __always_inline int thread_end(__u64 id, __u32 end)
 	if (!t || stopped)
 		return 0;
 	thread_enter(t);
+	if (t->plain) {
+		give_homeless((__u32)(id >> 32), &t->account);
+		bpf_map_delete_elem(&threads, &id);
+		return 0;
+	}
 	rule_close_all(t, end);
 	gone = emit_begin(AP_GONE, sizeof(*gone));
 	if (gone) {

@@ -29,6 +29,8 @@
 #define AP_NAME_SZ	128	/* bytes kept of a name */
 #define AP_FILE_SZ	256	/* bytes kept of a co_filename */
 #define AP_COMM_SZ	16	/* TASK_COMM_LEN */
+#define AP_KERNEL_MAX	48	/* frames of a kernel stack */
+#define AP_NATIVE_MAX	64	/* frames of a native stack */
 
 /* --- Records -------------------------------------------------------------- */
 
@@ -40,6 +42,8 @@ enum ap_kind {
 	AP_BLOCK = 4,	/* an off-CPU interval inside a callback, with its stack */
 	AP_SLOW = 5,	/* a callback over the threshold: closed, or still open */
 	AP_GONE = 6,	/* a thread that ran a loop exited, or its process called exec */
+	AP_KERNEL = 7,	/* the kernel stack of the sample or block with the same `mark` */
+	AP_NATIVE = 8,	/* made by the collector: the native stack of the sample with the same `mark` */
 	AP_KIND_CNT
 };
 
@@ -82,7 +86,15 @@ enum ap_callee {
 	AP_CALLEE_PARTIAL = 5,
 	AP_CALLEE_OTHER = 6,	/* `callback` has the name of its type */
 	AP_CALLEE_SIGNAL = 7,	/* a signal handler that ran inside the loop's poll */
-	AP_CALLEE_ITERATION = 8 /* no callback: a whole iteration of the loop */
+	AP_CALLEE_ITERATION = 8, /* no callback: a whole iteration of the loop */
+	AP_CALLEE_THREAD = 9	/* no loop at all: a plain thread, in a recording of threads */
+};
+
+/* What a sample or block is for; none of them: for a stall only, as one always was. */
+enum {
+	AP_T_POINT = 1, /* a piece of time for the recording, each once */
+	AP_T_EARLY = 2, /* not late yet: for the recording only */
+	AP_T_NATIVE = 4 /* perf has copied registers and stack of this tick */
 };
 
 /* Names are read while the callback is open: a freed task's address is used again at once. */
@@ -147,7 +159,34 @@ struct ap_sample {
 	__u32 mode;		/* enum ap_mode */
 	__u32 collecting;	/* 1: the garbage collector was running */
 	__u32 seen;		/* enum ap_seen */
+	__u32 flags;		/* AP_T_* */
+	__u32 callee;		/* ITERATION, SIGNAL, THREAD; UNKNOWN: the callback that AP_NAME names */
+	__u64 loop;		/* address of the loop object, 0: unknown */
+	__u64 mark;		/* when the tick began */
+	char comm[AP_COMM_SZ];
 	struct ap_stack stack;
+};
+
+/* Leaf first. Sent before what it belongs to. */
+struct ap_kernel {
+	struct ap_head head;
+	__u64 mark;		/* ap_sample.mark, ap_block.out_ts */
+	__s64 bytes;		/* of ip[]; negative: it could not be walked */
+	__u64 ip[AP_KERNEL_MAX];
+};
+
+/* Leaf first, down to the interpreter's frame. Only the frames that are there: see head.size. */
+struct ap_native_frame {
+	char func[96];		/* symbol, NUL terminated; empty: none */
+	char file[48];		/* last part of its library's path; empty: not known */
+};
+
+struct ap_native {
+	struct ap_head head;
+	__u64 mark;		/* ap_sample.mark */
+	__u32 cnt;
+	__u32 cut;		/* 1: it was not followed to the interpreter's frame */
+	struct ap_native_frame frame[AP_NATIVE_MAX];
 };
 
 /* Why a thread was off the CPU. */
@@ -197,6 +236,10 @@ struct ap_block {
 	__u32 seen;		/* enum ap_seen, when it left */
 	__u32 holder_tid;	/* AP_OFF_GIL: native id of the holder, 0: not known */
 	struct ap_frame holder;	/* AP_OFF_GIL: the holder's frame, code 0: not known */
+	__u32 flags;		/* AP_T_* */
+	__u32 callee;		/* as in ap_sample */
+	__u64 loop;
+	char comm[AP_COMM_SZ];
 	struct ap_file file;
 	struct ap_stack stack;
 };
@@ -368,6 +411,8 @@ struct ap_thread {
 	__u32 pending;		/* 1: an off-CPU interval waits to be settled */
 	__u32 pending_seen;	/* enum ap_seen of the top callback when it left */
 	__u32 tid;		/* its own; exec gives it that of the main thread */
+	__u32 record;		/* AP_REC_*, copied from the target */
+	__u32 plain;		/* 1: it has run no loop; here for a recording of threads */
 	__u32 pad;
 	__u64 out_ts, out_clock, out_run_delay, out_exec;
 	__u64 out_pcount;
@@ -381,6 +426,14 @@ struct ap_thread {
 
 /* --- A target, as the collector describes it ------------------------------- */
 
+/* What a recording wants beside stalls. */
+enum {
+	AP_REC_POINTS = 1,	/* every sample and every wait inside a callback */
+	AP_REC_THREADS = 2,	/* of threads without a loop as well */
+	AP_REC_KERNEL = 4,	/* with the kernel's stack */
+	AP_REC_NATIVE = 8	/* perf copies registers and stack at each sample */
+};
+
 struct ap_target {
 	struct ap_layout layout;
 	__u64 gil_holder;	/* address of the GIL's last_holder */
@@ -389,6 +442,8 @@ struct ap_target {
 	__u64 collecting;
 	__u32 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
 	__u32 has_task_probe;	/* 1: Task tp_dealloc is probed, so a task not seen to die is alive */
+	__u32 record;		/* AP_REC_* */
+	__u32 pad;
 };
 
 /*

@@ -31,11 +31,12 @@ static int refuse_if_changed(const struct watched *w, struct refusal *why)
 		      state == PROCESS_EXECED ? "became another program" : "exited");
 }
 
-int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct refusal *why)
+int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, uint32_t record,
+		  struct refusal *why)
 {
 	int err;
 
-	*w = (struct watched){ .threshold_ns = threshold_ns };
+	*w = (struct watched){ .threshold_ns = threshold_ns, .record = record };
 	w->interpreter.fd[0] = w->interpreter.fd[1] = -1;
 	if (process__open(pid, &w->process, why))
 		return -1;
@@ -71,21 +72,38 @@ static void emit_sized(void *ctx, const struct ap_head *record)
 	e->emit(e->ctx, record, record->size);
 }
 
-/* Tells the kernel side of callbacks that are open already. */
-static void seed(struct watched *w, struct session *s, struct emitter *e)
+static void describe(const struct watched *w, struct ap_target *target)
+{
+	interpreter_target(&w->interpreter, w->threshold_ns, target);
+	target->record = w->record;
+}
+
+/*
+ * Tells the kernel side of callbacks that are open already, and of threads
+ * without a loop; `again`: of those only, since probes tell of what runs now.
+ */
+static void seed(struct watched *w, struct session *s, int again, struct emitter *e)
 {
 	pid_t pid = process_pid(w->process), tid;
 	struct ap_thread *now = malloc(sizeof(*now));
+	struct ap_target target;
 	struct snapshot *shot;
 	size_t i;
 
-	if (!now || snapshot__take(w->process, w->memory, &w->interpreter, w->threshold_ns, &shot))
+	describe(w, &target);
+	if (!now || snapshot__take(w->process, w->memory, &w->interpreter, &target, &shot))
 		goto out;
-	w->unread = snapshot_unread(shot);
+	if (!again)
+		w->unread = snapshot_unread(shot);
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
-		if (session__seed(s, pid, tid, t) || !t->depth)
+		if ((again && !t->plain) || session__seed(s, pid, tid, t))
+			continue;
+		/* Whoever exits before the seed tells the kernel side no more. */
+		if (t->plain && process_inner_tid(w->process, tid) <= 0)
+			session__unseed(s, pid, tid);
+		if (!t->depth)
 			continue;
 		/*
 		 * It may have ended between the walk and the seed: then it must not stay, unless the
@@ -119,7 +137,7 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 	pid_t pid = process_pid(w->process);
 	struct ap_target target;
 
-	interpreter_target(&w->interpreter, w->threshold_ns, &target);
+	describe(w, &target);
 	probes = probes_of(w);
 	w->probed_tid = process_live_tid(w->process);
 	if (!w->probed_tid)
@@ -132,7 +150,7 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 		session__drop(s, pid);
 		return -1;
 	}
-	seed(w, s, &e);
+	seed(w, s, 0, &e);
 	w->state = WATCHED_LIVE;
 	return 0;
 }
@@ -163,12 +181,25 @@ static int join_asyncio(struct watched *w, struct session *s, struct refusal *wh
 	w->interpreter = found;
 	probes = probes_of(w);
 	probes.context_run = NULL;
-	interpreter_target(&w->interpreter, w->threshold_ns, &target);
+	describe(w, &target);
 	/* The probes first: what the target is said to have must be there. */
 	if (session__extend(s, pid, w->probed_tid, &probes, why) ||
 	    session__describe(s, pid, &target, why))
 		return -1;
 	return NEWS_ASYNCIO;
+}
+
+/* A recording of threads: those that have come since. */
+static void follow_threads(struct watched *w, struct session *s)
+{
+	pid_t *tid = calloc(SNAPSHOT_THREADS_MAX, sizeof(*tid));
+	int cnt = tid ? process_threads(w->process, tid, SNAPSHOT_THREADS_MAX) : 0;
+
+	free(tid);
+	if (cnt <= 0 || (size_t)cnt == w->thread_cnt)
+		return;
+	w->thread_cnt = (size_t)cnt;
+	seed(w, s, 1, NULL);
 }
 
 int watched__check(struct watched *w, struct session *s, struct refusal *why)
@@ -180,6 +211,8 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 	state = process_state(w->process);
 	if (state == PROCESS_SAME && interpreter_has_changed(w->process, &w->interpreter))
 		return join_asyncio(w, s, why);
+	if (state == PROCESS_SAME && w->record & AP_REC_THREADS)
+		follow_threads(w, s);
 	if (state == PROCESS_SAME)
 		return follow_thread(w, s, why);
 	session__drop(s, process_pid(w->process));
@@ -300,12 +333,48 @@ void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_
 			read_codes(w, tid, &second->block[second->last_block & (AP_BLOCKS - 1)].stack,
 				   &e);
 	}
+	/* Asleep since before we came: no switch told of it, so the kernel side has no wait of it. */
+	if (again && w->record & AP_REC_POINTS && second->pending && !t->pending)
+		watched__last_wait(w, o, tid, second, emit, ctx);
 	/* What was read by now belongs to the callback only if it is the same still. */
 	if (session__thread(s, pid, tid, t) || t->changes != changes)
 		goto out;
 	ongoing__look(o, pid, tid, second, now_ns(), again, emit, ctx);
 out:
 	free(second);
+}
+
+void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
+			const struct ap_thread *t, watched_record emit, void *ctx)
+{
+	const struct ap_open *open = t->depth && t->depth <= AP_OPEN_MAX ? &t->open[t->depth - 1] :
+									    &t->iteration;
+	struct ap_block b = t->block[t->last_block & (AP_BLOCKS - 1)];
+	struct emitter e = { .emit = emit, .ctx = ctx };
+	uint64_t now = now_ns();
+
+	if (w->state != WATCHED_LIVE || t->working || !ongoing_waits(o, t, now) ||
+	    b.stack.cnt > AP_FRAMES_MAX)
+		return;
+	if (t->pending_seen != AP_SEEN_UNDER)
+		open = &t->iteration;
+	read_codes(w, tid, &b.stack, &e);
+	b.head = (struct ap_head){
+		.kind = AP_BLOCK,
+		.size = (uint32_t)(offsetof(struct ap_block, stack.frame) +
+				   b.stack.cnt * sizeof(b.stack.frame[0])),
+		.tgid = (uint32_t)process_pid(w->process),
+		.tid = (uint32_t)tid,
+		.ts = now,
+	};
+	b.seq = open->seq;
+	b.flags = AP_T_POINT | AP_T_EARLY;
+	b.callee = t->plain ? AP_CALLEE_THREAD : open->callee;
+	b.loop = open->loop;
+	memcpy(b.comm, t->comm, sizeof(b.comm));
+	b.off_ns = b.off == AP_OFF_RUNQUEUE ? 0 : now - t->out_ts;
+	b.runqueue_ns = now - t->out_ts - b.off_ns;
+	emit_sized(&e, &b.head);
 }
 
 void watched_account(const struct ap_thread *t, struct ap_account *out)

@@ -31,14 +31,20 @@ struct watched {
 	struct memory *memory;
 	struct interpreter interpreter;
 	uint64_t threshold_ns;
+	uint32_t record;	/* AP_REC_* */
+	size_t thread_cnt;	/* threads that it had when we last looked for new ones */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 };
 
 /* Where records go that were made here, not sent by the kernel side. */
 typedef void (*watched_record)(void *ctx, const struct ap_head *record, size_t size);
 
-/* Opens and understands `pid`. 0, or -1 with `why`. watched__close() in either case. */
-int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, struct refusal *why);
+/*
+ * Opens and understands `pid`; `record` (AP_REC_*) is what a recording wants of it.
+ * 0, or -1 with `why`. watched__close() in either case.
+ */
+int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, uint32_t record,
+		  struct refusal *why);
 void watched__close(struct watched *w);
 
 /*
@@ -66,6 +72,13 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why);
  */
 void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_t tid,
 		   struct ap_thread *t, int again, watched_record emit, void *ctx);
+
+/*
+ * A recording ends: the wait that thread `t` is in, up to now, as its last piece of
+ * time; with the code that the kernel side has not sent yet.
+ */
+void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
+			const struct ap_thread *t, watched_record emit, void *ctx);
 
 /* A thread's account as it stands, with what is open now. */
 void watched_account(const struct ap_thread *t, struct ap_account *out);

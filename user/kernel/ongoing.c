@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "kernel/probes.h"
-
 /* What was told of, by thread: a callback's seq only grows, so the last one of a thread is enough. */
 #define TOLD_MAX 1024
 
@@ -17,17 +15,19 @@ struct told {
 };
 
 struct ongoing {
-	uint64_t min_ns;
+	uint64_t min_ns, tick_ns;
 	struct told told[TOLD_MAX];
 	size_t cnt;
 };
 
-struct ongoing *ongoing__new(uint64_t min_ns)
+struct ongoing *ongoing__new(uint64_t min_ns, unsigned int rate_hz)
 {
 	struct ongoing *o = calloc(1, sizeof(*o));
 
-	if (o)
-		o->min_ns = min_ns;
+	if (!o)
+		return NULL;
+	o->min_ns = min_ns;
+	o->tick_ns = 1000000000ULL / rate_hz;
 	return o;
 }
 
@@ -74,20 +74,25 @@ static void remember(struct ongoing *o, pid_t tid, uint64_t seq)
 	t->seq[t->next++ % AP_OPEN_MAX] = seq;
 }
 
+int ongoing_waits(const struct ongoing *o, const struct ap_thread *t, uint64_t now_ns)
+{
+	return t->pending && now_ns > t->out_ts + 2 * o->tick_ns;
+}
+
 /*
  * Until when is callback `i` known to run? An interval that is pending and
  * began under it goes on, but for the time since the last tick, which would
  * have settled it.
  */
-static uint64_t proven_until(const struct ap_thread *t, uint32_t i, uint64_t now_ns)
+static uint64_t proven_until(const struct ongoing *o, const struct ap_thread *t, uint32_t i,
+			     uint64_t now_ns)
 {
 	const struct ap_open *open = &t->open[i];
-	const uint64_t tick_ns = 1000000000ULL / PROBES_TICK_HZ;
 	uint64_t until = open->lo_ts;
 
 	if (i + 1 == t->depth && t->pending && t->pending_seen == AP_SEEN_UNDER &&
-	    now_ns > t->out_ts + 2 * tick_ns && now_ns - tick_ns > until)
-		until = now_ns - tick_ns;
+	    ongoing_waits(o, t, now_ns) && now_ns - o->tick_ns > until)
+		until = now_ns - o->tick_ns;
 	return until;
 }
 
@@ -95,7 +100,7 @@ static int is_late(const struct ongoing *o, const struct ap_thread *t, uint32_t 
 {
 	uint64_t bar = t->threshold_ns > o->min_ns ? t->threshold_ns : o->min_ns;
 	const struct ap_open *open = &t->open[i];
-	uint64_t until = proven_until(t, i, now_ns);
+	uint64_t until = proven_until(o, t, i, now_ns);
 
 	return !open->over_ts && !open->suspend_ts && open->start_ts &&
 	       until > open->start_ts + open->suspended_ns &&
@@ -168,7 +173,7 @@ static void emit_block(const struct ap_thread *t, const struct ap_open *open, pi
 	emit(ctx, &b.head, size);
 }
 
-static void emit_slow(const struct ap_thread *t, uint32_t i, pid_t pid, pid_t tid, uint64_t now_ns,
+static void emit_slow(const struct ongoing *o, const struct ap_thread *t, uint32_t i, pid_t pid, pid_t tid, uint64_t now_ns,
 		      ongoing_record emit, void *ctx)
 {
 	const struct ap_open *open = &t->open[i];
@@ -176,7 +181,7 @@ static void emit_slow(const struct ap_thread *t, uint32_t i, pid_t pid, pid_t ti
 		.seq = open->seq,
 		.loop = open->loop,
 		.start_ts = open->start_ts,
-		.lo_ts = proven_until(t, i, now_ns),
+		.lo_ts = proven_until(o, t, i, now_ns),
 		.hi_ts = now_ns,
 		.suspended_ns = open->suspended_ns,
 		.flags = open->flags | AP_F_ONGOING,
@@ -210,7 +215,7 @@ unsigned int ongoing__look(struct ongoing *o, pid_t pid, pid_t tid, const struct
 			continue;
 		if (i + 1 == t->depth && t->pending && t->pending_seen == AP_SEEN_UNDER)
 			emit_block(t, &t->open[i], pid, tid, now_ns, emit, ctx);
-		emit_slow(t, i, pid, tid, now_ns, emit, ctx);
+		emit_slow(o, t, i, pid, tid, now_ns, emit, ctx);
 		if (!again)
 			remember(o, tid, t->open[i].seq);
 		told |= 1U << i;

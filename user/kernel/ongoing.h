@@ -22,8 +22,11 @@ struct ongoing;
 /* Called for each record made, in the order in which the kernel side would send them. */
 typedef void (*ongoing_record)(void *ctx, const struct ap_head *record, size_t size);
 
-/* Tells of nothing younger than `min_ns`, whatever its threshold. NULL: out of memory. */
-struct ongoing *ongoing__new(uint64_t min_ns);
+/*
+ * Tells of nothing younger than `min_ns`, whatever its threshold. The tick comes `rate_hz`
+ * times a second. NULL: out of memory.
+ */
+struct ongoing *ongoing__new(uint64_t min_ns, unsigned int rate_hz);
 void ongoing__free(struct ongoing *o);
 
 /*
@@ -34,6 +37,9 @@ void ongoing__free(struct ongoing *o);
  */
 unsigned int ongoing__look(struct ongoing *o, pid_t pid, pid_t tid, const struct ap_thread *t,
 			   uint64_t now_ns, int again, ongoing_record emit, void *ctx);
+
+/* Is thread `t` certainly still in the interval off the CPU that is pending? A tick would have settled it. */
+int ongoing_waits(const struct ongoing *o, const struct ap_thread *t, uint64_t now_ns);
 
 /* The same question without telling: would ongoing__look() tell of callback `i`, for the first time? */
 int ongoing_is_due(const struct ongoing *o, pid_t tid, const struct ap_thread *t, uint32_t i,

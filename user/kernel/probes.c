@@ -13,6 +13,7 @@
 
 #include "asyncprof.skel.h"
 #include "kernel/features.h"
+#include "kernel/stacks.h"
 
 /* System calls that a loop can poll with. The kernel may lack the newer ones. */
 static const char *const polls[] = {
@@ -123,21 +124,30 @@ static int attach_syscalls(struct asyncprof_bpf *bpf, struct probes *out, struct
 	return 0;
 }
 
-static int attach_tick(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why)
+static int attach_tick(struct asyncprof_bpf *bpf, unsigned int rate_hz, struct stacks *stacks,
+		       struct probes *out, struct refusal *why)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000000ULL / PROBES_TICK_HZ,
+		.sample_period = 1000000000ULL / rate_hz,
 	};
 	int cpus = libbpf_num_possible_cpus(), attached = 0, cpu, fd, err;
 
+	if (stacks)
+		stacks_ask(&attr);
 	for (cpu = 0; cpu < cpus; cpu++) {
 		fd = open_event(&attr, cpu);
 		if (fd < 0 && (errno == ENODEV || errno == EINVAL))
 			continue;	/* possible, but not online */
 		if (fd < 0)
 			return refuse_attach(why, errno, "can't open a cpu-clock event");
+		err = stacks ? stacks__add(stacks, fd) : 0;
+		if (err) {
+			close(fd);
+			return refuse(why, EXIT_KERNEL, "leave --native out",
+				      "can't map a perf buffer for native stacks: %s", strerror(-err));
+		}
 		err = attach_event(bpf->progs.on_tick, fd, out);
 		if (err)
 			return refuse_attach(why, -err, "can't attach to a cpu-clock event");
@@ -148,7 +158,8 @@ static int attach_tick(struct asyncprof_bpf *bpf, struct probes *out, struct ref
 	return 0;
 }
 
-int probes_attach_machine(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why)
+int probes_attach_machine(struct asyncprof_bpf *bpf, unsigned int rate_hz, struct stacks *stacks,
+			  struct probes *out, struct refusal *why)
 {
 	struct bpf_program *const raw[] = {
 		bpf->progs.on_exit, bpf->progs.on_exec, bpf->progs.on_switch,
@@ -163,7 +174,7 @@ int probes_attach_machine(struct asyncprof_bpf *bpf, struct probes *out, struct 
 	}
 	if (attach_syscalls(bpf, out, why))
 		return -1;
-	return attach_tick(bpf, out, why);
+	return attach_tick(bpf, rate_hz, stacks, out, why);
 }
 
 int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site *site,

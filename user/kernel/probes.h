@@ -24,8 +24,15 @@ struct probes {
 	size_t cnt, room;
 };
 
-/* What looks at the whole machine. 0, or -1 with `why`; what was attached stays in `out`. */
-int probes_attach_machine(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why);
+struct stacks;
+
+/*
+ * What looks at the whole machine, the tick `rate_hz` times a second on each CPU. With `stacks`
+ * perf copies registers and stack at ticks that ask for it. 0, or -1 with `why`; what was
+ * attached stays in `out`.
+ */
+int probes_attach_machine(struct asyncprof_bpf *bpf, unsigned int rate_hz, struct stacks *stacks,
+			  struct probes *out, struct refusal *why);
 
 /* One uprobe of one process. */
 int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site *site,

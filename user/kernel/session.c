@@ -121,9 +121,10 @@ fail:
 	return -1;
 }
 
-int session__start(struct session *s, struct refusal *why)
+int session__start(struct session *s, unsigned int rate_hz, struct stacks *stacks,
+		   struct refusal *why)
 {
-	return probes_attach_machine(s->bpf, &s->machine, why);
+	return probes_attach_machine(s->bpf, rate_hz, stacks, &s->machine, why);
 }
 
 static struct watched *find_watched(struct session *s, pid_t pid)

@@ -20,6 +20,7 @@
 #include "target/sites.h"
 
 struct session;
+struct stacks;
 
 /* A record from the ring; its bytes live until the call returns. */
 typedef void (*session_record)(void *ctx, const struct ap_head *record, size_t size);
@@ -27,8 +28,12 @@ typedef void (*session_record)(void *ctx, const struct ap_head *record, size_t s
 /* Loads the programs. 0, or -1 with `why`: EXIT_KERNEL, EXIT_PERMISSION. */
 int session__open(session_record on_record, void *ctx, struct session **out, struct refusal *why);
 
-/* Attaches what looks at the whole machine: switch, exit, exec, polls, tick. */
-int session__start(struct session *s, struct refusal *why);
+/*
+ * Attaches what looks at the whole machine: switch, exit, exec, polls, and the tick,
+ * `rate_hz` times a second. `stacks`: where perf's copies of registers and stacks go, NULL: none.
+ */
+int session__start(struct session *s, unsigned int rate_hz, struct stacks *stacks,
+		   struct refusal *why);
 
 /* The probes of one process. Those that are NULL, or of cost SITE_NONE, are left out. */
 struct session_probes {

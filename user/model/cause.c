@@ -144,6 +144,17 @@ static enum syscall_class class_of_place(const struct cause_place *place)
 	return class;
 }
 
+struct cause_place cause_place_of_block(const struct ap_block *block)
+{
+	return (struct cause_place){
+		.off = block->off,
+		.syscall = block->syscall,
+		.fd = fd_kind_of_file(&block->file),
+		.fds = block->fds,
+		.arg = block->arg[1],
+	};
+}
+
 enum cause cause_of_place(const struct cause_place *place)
 {
 	enum syscall_class class = class_of_place(place);

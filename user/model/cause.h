@@ -56,6 +56,7 @@ const char *cause_name(enum cause cause);  /* "sleep"; never NULL */
 int cause_from_name(const char *name);	   /* enum cause, or -1 */
 const char *cause_words(enum cause cause); /* "asleep in time.sleep or alike" */
 enum cause cause_of_place(const struct cause_place *place);
+struct cause_place cause_place_of_block(const struct ap_block *block);
 
 /*
  * The verdict over a whole callback. `fd` holds what each place's fd is, in the

@@ -233,6 +233,22 @@ int evidence_block(struct evidence *evidence, const struct ap_block *block)
 	return 0;
 }
 
+enum stall_kind evidence_kind(const struct evidence *evidence, uint32_t callee)
+{
+	if (callee == AP_CALLEE_UNKNOWN && evidence)
+		callee = evidence->callee;
+	switch (callee) {
+	case AP_CALLEE_TASK:
+		return STALL_TASK;
+	case AP_CALLEE_SIGNAL:
+		return STALL_SIGNAL;
+	case AP_CALLEE_ITERATION:
+		return STALL_ITERATION;
+	default:
+		return evidence && evidence->coro ? STALL_TASK : STALL_CALLBACK;
+	}
+}
+
 int evidence_syscall(const struct evidence *evidence)
 {
 	uint32_t most = 0;

@@ -15,6 +15,7 @@
 
 #include <uthash.h>
 
+#include "model/stall.h"
 #include "record.h"
 
 #define EVIDENCE_LINES_MAX    48
@@ -42,6 +43,7 @@ struct evidence {
 	struct evidence *prev, *next; /* in the order of their last record */
 	int lost;
 	size_t bytes;
+	bool late;     /* samples or blocks told of it, not only its name */
 	bool reported; /* a stall with `ongoing` was handed out */
 
 	uint32_t callee;
@@ -72,6 +74,9 @@ void evidence__free(struct evidence *evidence);
 int evidence_name(struct evidence *evidence, const struct ap_name *name);
 int evidence_sample(struct evidence *evidence, const struct ap_sample *sample);
 int evidence_block(struct evidence *evidence, const struct ap_block *block);
+
+/* What it is that ran: `callee` of its record, or what its name told; `evidence` may be NULL. */
+enum stall_kind evidence_kind(const struct evidence *evidence, uint32_t callee);
 
 /* The syscall that most samples were in, when most samples were in one; else -1. */
 int evidence_syscall(const struct evidence *evidence);

@@ -14,6 +14,7 @@
 
 #include "model/code.h"
 #include "model/evidence.h"
+#include "model/points.h"
 #include "model/resolve.h"
 
 #define THREADS_MAX	   1024
@@ -44,6 +45,7 @@ struct thread {
 struct model {
 	struct model_options options;
 	struct codes *codes;
+	struct points *points; /* NULL: nobody asked for them */
 	struct thread *threads;
 	struct evidence *evidence; /* by key */
 	struct evidence *used;	   /* the same, longest unused first */
@@ -62,8 +64,16 @@ struct model *model__new(const struct model_options *options)
 		return NULL;
 	model->options = *options;
 	model->codes = codes__new();
-	if (!model->codes) {
-		free(model);
+	if (options->on_point)
+		model->points = points__new(&(struct points_options){
+			.unix_offset_ns = options->unix_offset_ns,
+			.period_ns = options->period_ns,
+			.on_point = options->on_point,
+			.kernel_symbol = options->kernel_symbol,
+			.ctx = options->ctx,
+		});
+	if (!model->codes || (options->on_point && !model->points)) {
+		model__free(model);
 		return NULL;
 	}
 	return model;
@@ -121,6 +131,7 @@ void model__free(struct model *model)
 	HASH_ITER(hh, model->threads, thread, next)
 	drop_thread(model, thread);
 	codes__free(model->codes);
+	points__free(model->points);
 	free(model->loops);
 	free(model);
 }
@@ -166,10 +177,11 @@ static struct evidence *find_evidence(struct model *model, const struct ap_head 
 	return evidence;
 }
 
+/* Of a callback that was never late, as recordings hear of many, nothing is missed. */
 static void evict(struct model *model, struct evidence *evidence)
 {
+	model->counts.evicted_evidence += evidence->late;
 	drop_evidence(model, evidence);
-	model->counts.evicted_evidence++;
 }
 
 /* Room for one more: first of the same thread, so that one can't push out the others. */
@@ -232,6 +244,8 @@ static int check(const struct ap_head *head, size_t record_sz)
 		[AP_BLOCK] = offsetof(struct ap_block, stack.frame),
 		[AP_SLOW] = sizeof(struct ap_slow),
 		[AP_GONE] = sizeof(struct ap_gone),
+		[AP_KERNEL] = sizeof(struct ap_kernel),
+		[AP_NATIVE] = offsetof(struct ap_native, frame),
 	};
 
 	if (head->size != record_sz || !head->kind || head->kind >= AP_KIND_CNT)
@@ -286,9 +300,15 @@ static int feed_sample(struct model *model, const struct ap_sample *sample)
 	if (check_stack(&sample->stack,
 			sample->head.size - offsetof(struct ap_sample, stack.frame)))
 		return -EBADMSG;
+	if (model->points && sample->flags & AP_T_POINT)
+		points_sample(model->points, sample,
+			      find_evidence(model, &sample->head, sample->seq), model->codes);
+	if (sample->flags & AP_T_EARLY)
+		return 0;
 	evidence = get_evidence(model, &sample->head, sample->seq);
 	if (!evidence)
 		return -ENOMEM;
+	evidence->late = true;
 	bytes = evidence->bytes;
 	return keep(model, evidence, bytes, evidence_sample(evidence, sample));
 }
@@ -301,11 +321,39 @@ static int feed_block(struct model *model, const struct ap_block *block)
 	if (block->off >= AP_OFF_CNT || block->file.path_len > AP_PATH_SZ ||
 	    check_stack(&block->stack, block->head.size - offsetof(struct ap_block, stack.frame)))
 		return -EBADMSG;
+	if (model->points && block->flags & AP_T_POINT)
+		points_block(model->points, block, find_evidence(model, &block->head, block->seq),
+			     model->codes);
+	if (block->flags & AP_T_EARLY)
+		return 0;
 	evidence = get_evidence(model, &block->head, block->seq);
 	if (!evidence)
 		return -ENOMEM;
+	evidence->late = true;
 	bytes = evidence->bytes;
 	return keep(model, evidence, bytes, evidence_block(evidence, block));
+}
+
+static int feed_kernel(struct model *model, const struct ap_kernel *kernel)
+{
+	return model->points ? points_kernel(model->points, kernel) : 0;
+}
+
+static int feed_native(struct model *model, const struct ap_native *native)
+{
+	size_t room = native->head.size - offsetof(struct ap_native, frame);
+
+	if (native->cnt > AP_NATIVE_MAX || native->head.size > sizeof(*native) ||
+	    room < native->cnt * sizeof(native->frame[0]))
+		return -EBADMSG;
+	for (uint32_t i = 0; i < native->cnt; i++) {
+		const struct ap_native_frame *frame = &native->frame[i];
+
+		if (!memchr(frame->func, 0, sizeof(frame->func)) ||
+		    !memchr(frame->file, 0, sizeof(frame->file)))
+			return -EBADMSG;
+	}
+	return model->points ? points_native(model->points, native) : 0;
 }
 
 static void set_id(const struct ap_slow *slow, unsigned int life, struct stall *stall)
@@ -404,6 +452,11 @@ static int feed_gone(struct model *model, const struct ap_gone *gone)
 		return -ENOMEM;
 	set_comm(thread, gone->comm);
 	drop_thread_evidence(model, gone->head.tgid, gone->head.tid);
+	if (model->points) {
+		points_idle(model->points, gone->head.tgid, gone->head.tid, thread->loop.comm,
+			    thread->loop.address, gone->account.idle_ns, gone->head.ts);
+		points_gone(model->points, gone->head.tgid, gone->head.tid);
+	}
 	loop_set_account(&thread->loop, &gone->account);
 	thread->loop.gone = true;
 	thread->loop.fresh = true;
@@ -443,6 +496,12 @@ int model__feed(struct model *model, const void *record, size_t record_sz)
 	case AP_GONE:
 		err = feed_gone(model, copy);
 		break;
+	case AP_KERNEL:
+		err = feed_kernel(model, copy);
+		break;
+	case AP_NATIVE:
+		err = feed_native(model, copy);
+		break;
 	}
 out:
 	if (err == -EBADMSG)
@@ -465,6 +524,21 @@ int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const ch
 		snprintf(thread->loop.comm, sizeof(thread->loop.comm), "%s", comm);
 	loop_set_account(&thread->loop, account);
 	return 0;
+}
+
+void model__idle(struct model *model, uint32_t pid, uint32_t tid, const struct ap_thread *t,
+		 uint64_t ts)
+{
+	char comm[AP_COMM_SZ + 1] = "";
+	uint64_t idle_ns = t->account.idle_ns;
+
+	if (!model->points || t->plain)
+		return;
+	/* A copy of a thread that runs may be torn: a poll can't have begun after `ts`. */
+	if (t->poll_start && ts > t->poll_start)
+		idle_ns += ts - t->poll_start;
+	memcpy(comm, t->comm, AP_COMM_SZ);
+	points_idle(model->points, pid, tid, comm, t->last_loop, idle_ns, ts);
 }
 
 void model__counts(const struct model *model, struct model_counts *counts)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "model/loop.h"
+#include "model/point.h"
 #include "model/run.h"
 #include "model/stall.h"
 #include "record.h"
@@ -24,7 +25,12 @@ struct model_options {
 	int64_t unix_offset_ns; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
 	/* Called from model__feed() for each AP_SLOW; may be NULL. */
 	void (*on_stall)(void *ctx, const struct stall *stall);
+	/* Called for each piece of time, when the kernel side sends them (AP_T_POINT); may be NULL. */
+	void (*on_point)(void *ctx, const struct point *point);
+	int64_t period_ns; /* of the tick: what a sample weighs as a point */
 	void *ctx;
+	/* Name of a kernel address, NULL: not known; lives until the next call. May be NULL. */
+	const char *(*kernel_symbol)(void *ctx, uint64_t ip);
 	/*
 	 * Name of a thread (comm) for a GIL holder, into buf (NUL terminated);
 	 * returns its length or a negative number. May be NULL.
@@ -50,6 +56,13 @@ int model__feed(struct model *model, const void *record, size_t record_sz);
  */
 int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const char *comm,
 		       const struct ap_account *account);
+
+/*
+ * A thread as it stands at `ts` (CLOCK_MONOTONIC): with on_point its idle time so far
+ * becomes points.
+ */
+void model__idle(struct model *model, uint32_t pid, uint32_t tid, const struct ap_thread *thread,
+		 uint64_t ts);
 
 /* What the model counted itself. */
 struct model_counts {

@@ -62,7 +62,7 @@ struct point {
 
 	enum cause cause; /* CAUSE_CPU for samples */
 
-	/* Leaf first: the wait, kernel, native, then Python down to the task's coroutine. */
+	/* Leaf first: kernel, the wait, native, then Python down to the task's coroutine. */
 	const struct point_frame *frames;
 	size_t frame_cnt;
 	bool cut; /* the stack is not whole: too deep, or memory that could not be read */

@@ -13,22 +13,6 @@ struct view {
 	uint64_t ts;
 };
 
-static enum stall_kind kind_of(uint32_t callee, const struct evidence *evidence)
-{
-	if (callee == AP_CALLEE_UNKNOWN && evidence)
-		callee = evidence->callee;
-	switch (callee) {
-	case AP_CALLEE_TASK:
-		return STALL_TASK;
-	case AP_CALLEE_SIGNAL:
-		return STALL_SIGNAL;
-	case AP_CALLEE_ITERATION:
-		return STALL_ITERATION;
-	default:
-		return evidence && evidence->coro ? STALL_TASK : STALL_CALLBACK;
-	}
-}
-
 static const char *reason_of_cut(uint32_t cut)
 {
 	switch (cut) {
@@ -45,21 +29,10 @@ static const char *reason_of_cut(uint32_t cut)
 	}
 }
 
-static struct cause_place place_of_block(const struct ap_block *block)
-{
-	return (struct cause_place){
-		.off = block->off,
-		.syscall = block->syscall,
-		.fd = fd_kind_of_file(&block->file),
-		.fds = block->fds,
-		.arg = block->arg[1],
-	};
-}
-
 /* Is it a block of the kind that the verdict speaks of? */
 static bool is_guilty(const struct ap_block *block, enum cause cause)
 {
-	struct cause_place place = place_of_block(block);
+	struct cause_place place = cause_place_of_block(block);
 
 	return cause_of_place(&place) == cause;
 }
@@ -328,7 +301,7 @@ void resolve_stall(const struct ap_slow *record, const struct evidence *evidence
 		.tid = slow->head.tid,
 		.comm = out->comm,
 		.loop = slow->loop,
-		.kind = kind_of(slow->callee, evidence),
+		.kind = evidence_kind(evidence, slow->callee),
 		.at_attach = slow->flags & AP_F_AT_ATTACH,
 		.ongoing = slow->flags & AP_F_ONGOING,
 		.exited = slow->flags & AP_F_EXITED,

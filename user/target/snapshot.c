@@ -189,36 +189,36 @@ static void read_comm(const struct process *p, pid_t tid, char comm[AP_COMM_SZ])
 	}
 }
 
-static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid, uint64_t threshold_ns)
+static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid,
+			     const struct ap_target *target)
 {
 	struct seen *seen = calloc(1, sizeof(*seen));
-	struct ap_target target;
 
 	if (!seen)
 		return NULL;
-	interpreter_target(s->interpreter, threshold_ns, &target);
 	seen->tid = tid;
 	seen->thread.tid = (uint32_t)tid;
-	seen->thread.layout = target.layout;
-	seen->thread.gil_holder = target.gil_holder;
-	seen->thread.threshold_ns = target.threshold_ns;
-	seen->thread.long_ns = target.long_ns;
-	seen->thread.collecting = target.collecting;
-	seen->thread.has_loop_probe = target.has_loop_probe;
+	seen->thread.layout = target->layout;
+	seen->thread.gil_holder = target->gil_holder;
+	seen->thread.threshold_ns = target->threshold_ns;
+	seen->thread.long_ns = target->long_ns;
+	seen->thread.collecting = target->collecting;
+	seen->thread.has_loop_probe = target->has_loop_probe;
+	seen->thread.record = target->record;
 	seen->thread.tstate = tstate;
 	read_comm(s->process, tid, seen->thread.comm);
 	return seen;
 }
 
 /* 0, or a negative errno. What can't be walked is counted, not an error. */
-static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, uint64_t threshold_ns)
+static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct ap_target *target)
 {
 	struct frames f;
 	struct frames_loop loop;
 	struct seen *seen;
 	int found = 0, open = 0;
 
-	seen = new_seen(s, tstate, tid, threshold_ns);
+	seen = new_seen(s, tstate, tid, target);
 	if (!seen)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < TRIES && !open; i++) {
@@ -239,7 +239,8 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, uint64_t thre
 		if (open)
 			*seen = fresh;
 	}
-	if (found > 0) {
+	seen->thread.plain = !found;
+	if (found > 0 || (!found && target->record & AP_REC_THREADS)) {
 		s->seen[s->cnt++] = seen;
 		return 0;
 	}
@@ -250,7 +251,7 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, uint64_t thre
 }
 
 int snapshot__take(const struct process *p, struct memory *m, const struct interpreter *in,
-		   uint64_t threshold_ns, struct snapshot **out)
+		   const struct ap_target *target, struct snapshot **out)
 {
 	struct frames f = {.memory = m, .layout = &in->layout};
 	struct snapshot *s = calloc(1, sizeof(*s));
@@ -276,7 +277,7 @@ int snapshot__take(const struct process *p, struct memory *m, const struct inter
 		pid_t tid = thread_tid(s, &tids, tstate[i], i == cnt - 1);
 
 		if (tid)
-			err = look_at(s, tstate[i], tid, threshold_ns);
+			err = look_at(s, tstate[i], tid, target);
 		else
 			s->unread++;
 	}

@@ -25,20 +25,21 @@ struct snapshot;
 typedef void (*snapshot_emit)(void *ctx, const struct ap_head *record);
 
 /*
- * Looks at every thread of the interpreter and keeps those that run a loop.
+ * Looks at every thread of the interpreter and keeps those that run a loop; those that
+ * run none as well, as `plain`, when the target's description asks for them (AP_REC_THREADS).
  * 0, or a negative errno. The caller frees it, before the three it is made of.
  */
 int snapshot__take(const struct process *p, struct memory *m, const struct interpreter *in,
-		   uint64_t threshold_ns, struct snapshot **out);
+		   const struct ap_target *target, struct snapshot **out);
 void snapshot__free(struct snapshot *s);
 
-/* Threads that run a loop now. */
+/* Threads that were kept. */
 size_t snapshot_cnt(const struct snapshot *s);
 /* Threads that could not be walked or told apart (fault, bad word, no native id). */
 unsigned int snapshot_unread(const struct snapshot *s);
 
 /*
- * The state of loop thread `i` for the `threads` map. depth 1: open[0] is a
+ * The state of thread `i` for the `threads` map. depth 1: open[0] is a
  * callback that was open when we came (AP_F_AT_ATTACH; start_ts = lo_ts = the
  * moment of the walk; counted in account.attach_opened; its seq is 1), else
  * depth 0 and the loop polls or is between two callbacks.

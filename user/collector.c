@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "collector.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cost.h"
+#include "kernel/features.h"
+#include "kernel/kallsyms.h"
+#include "kernel/ongoing.h"
+#include "kernel/session.h"
+#include "model/model.h"
+#include "signals.h"
+#include "target/source.h"
+#include "watched.h"
+
+#define LOOK_EVERY_NS	 50000000ULL	/* for stalls that still go on */
+#define CHECK_EVERY_NS	 100000000ULL	/* for targets that ended, or begin to use asyncio */
+#define IDLE_EVERY_NS	 1000000000ULL	/* a recording's loops are asked how long they polled */
+#define MEASURE_NS	 1000000000ULL	/* how long the kernel measures our programs */
+#define PERSON_NS	 1000000000ULL	/* a person is told once of a stall that ends sooner */
+#define DEGRADED_MAX	 32
+
+struct collector {
+	const struct options *options;
+	const struct collector_sink *sink;
+	struct session *session;
+	struct ongoing *ongoing;
+	struct model *model;
+	struct kallsyms *kallsyms;
+	struct watched *watched;
+	size_t watched_cnt;
+	int64_t unix_offset_ns;
+	uint64_t start_ns, stop_ns;	/* stop_ns 0: it still runs */
+	uint64_t end_ns;		/* when to stop; 0: no limit */
+	uint64_t synthesised[AP_KIND_CNT];
+	int again;			/* tell of open stalls once more */
+	int over;			/* what the sink said to end it, 0: nothing */
+	struct refusal *why;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+static int64_t unix_now_ns(const struct collector *c)
+{
+	return (int64_t)now_ns() + c->unix_offset_ns;
+}
+
+/* The first thing that a sink says but "go on" is what ends the run. */
+static void note(struct collector *c, int said)
+{
+	if (said && !c->over)
+		c->over = said;
+}
+
+static struct watched *find_watched(struct collector *c, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < c->watched_cnt; i++)
+		if (c->watched[i].process && process_pid(c->watched[i].process) == pid)
+			return &c->watched[i];
+	return NULL;
+}
+
+/* --- Into the model and out of it -------------------------------------------------- */
+
+/* A record from the ring. */
+static void on_record(void *ctx, const struct ap_head *record, size_t size)
+{
+	struct collector *c = ctx;
+	const struct ap_gone *gone = (const struct ap_gone *)record;
+
+	if (record->kind == AP_GONE && size >= sizeof(*gone)) {
+		char comm[AP_COMM_SZ + 1] = "";
+
+		memcpy(comm, gone->comm, AP_COMM_SZ);
+		model__set_account(c->model, record->tgid, record->tid, comm, &gone->account);
+	}
+	model__feed(c->model, record, size);
+}
+
+/* A record that was made here. */
+static void on_own_record(void *ctx, const struct ap_head *record, size_t size)
+{
+	struct collector *c = ctx;
+
+	if (record->kind < AP_KIND_CNT)
+		c->synthesised[record->kind]++;
+	model__feed(c->model, record, size);
+}
+
+static void on_stall(void *ctx, const struct stall *stall)
+{
+	struct collector *c = ctx;
+
+	if (!c->over)
+		note(c, c->sink->stall(c->sink->ctx, stall));
+}
+
+static void on_point(void *ctx, const struct point *point)
+{
+	struct collector *c = ctx;
+
+	if (c->over >= 0)
+		note(c, c->sink->point(c->sink->ctx, point));
+}
+
+static const char *on_kernel_symbol(void *ctx, uint64_t ip)
+{
+	struct collector *c = ctx;
+
+	return c->kallsyms ? kallsyms_find(c->kallsyms, ip) : NULL;
+}
+
+static int on_thread_name(void *ctx, uint32_t pid, uint32_t tid, char *buf, size_t size)
+{
+	struct watched *target = find_watched(ctx, (pid_t)pid);
+	char name[40];
+	ssize_t n;
+	int fd;
+
+	if (!target)
+		return -ESRCH;
+	snprintf(name, sizeof(name), "task/%u/comm", tid);
+	fd = process_open_file(target->process, name);
+	if (fd < 0)
+		return fd;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n > 0 && buf[n - 1] == '\n')
+		n--;
+	if (n <= 0)
+		return -ESRCH;
+	buf[n] = 0;
+	return (int)n;
+}
+
+int collector_source(void *ctx, uint32_t pid, const char *file, int line, char *buf, size_t size)
+{
+	struct watched *target = find_watched(ctx, (pid_t)pid);
+
+	if (!target || target->state == WATCHED_ENDED)
+		return -ESRCH;
+	return source_line(target->process, file, line, buf, size);
+}
+
+void collector_title(const struct collector *c, char *buf, size_t buf_sz)
+{
+	size_t i, len = 0;
+
+	buf[0] = 0;
+	for (i = 0; i < c->watched_cnt && len < buf_sz; i++)
+		len += (size_t)snprintf(buf + len, buf_sz - len, "%s%s (%d)", i ? ", " : "",
+					process_comm(c->watched[i].process),
+					(int)process_pid(c->watched[i].process));
+}
+
+/* --- Start and summary ----------------------------------------------------------------- */
+
+static void print_start(struct collector *c)
+{
+	const char *degraded[DEGRADED_MAX];
+	struct run_target *targets = calloc(c->watched_cnt, sizeof(*targets));
+	struct utsname kernel;
+	size_t i, k, cnt;
+
+	if (!targets)
+		return;
+	cnt = features_degraded(degraded, DEGRADED_MAX);
+	if (cnt > DEGRADED_MAX)
+		cnt = DEGRADED_MAX;
+	if (cnt < DEGRADED_MAX)
+		degraded[cnt++] = "gc and steal time are not told apart from cpu yet";
+	for (i = 0; i < c->watched_cnt; i++) {
+		const struct watched *target = &c->watched[i];
+
+		targets[i] = (struct run_target){
+			.pid = (uint32_t)process_pid(target->process),
+			.comm = process_comm(target->process),
+			.python = target->interpreter.version_text,
+			.exe = target->interpreter.file,
+			.stripped = target->interpreter.stripped,
+		};
+		for (k = 0; k < target->interpreter.degraded_cnt && cnt < DEGRADED_MAX; k++)
+			degraded[cnt++] = target->interpreter.degraded[k];
+		if (target->unread && cnt < DEGRADED_MAX)
+			degraded[cnt++] = "some threads could not be looked at when we attached: what "
+					  "hung there before is not known";
+	}
+	uname(&kernel);
+	note(c, c->sink->start(c->sink->ctx, &(struct run_start){
+						     .version = ASYNCPROF_VERSION,
+						     .unix_ns = unix_now_ns(c),
+						     .targets = targets,
+						     .target_cnt = c->watched_cnt,
+						     .tier = "exact",
+						     .threshold_ns = c->options->threshold_ns,
+						     .kernel = kernel.release,
+						     .degraded = degraded,
+						     .degraded_cnt = cnt,
+					     }));
+	free(targets);
+}
+
+static void give_account(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
+{
+	struct collector *c = ctx;
+	struct ap_account account;
+	char comm[AP_COMM_SZ + 1] = "";
+
+	/* Its hits are the process's, see add_plain(). */
+	if (t->plain)
+		return;
+	watched_account(t, &account);
+	memcpy(comm, t->comm, AP_COMM_SZ);
+	model__set_account(c->model, (uint32_t)pid, (uint32_t)tid, comm, &account);
+}
+
+struct homeless {
+	pid_t pid;
+	struct ap_account account;
+};
+
+/* A thread that runs no loop has an account only in a recording of threads. */
+static void add_plain(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
+{
+	struct homeless *h = ctx;
+
+	(void)tid;
+	if (!t->plain || pid != h->pid)
+		return;
+	h->account.hits += t->account.hits;
+	for (int i = 0; i < AP_IGN_CNT; i++)
+		h->account.ignored[i] += t->account.ignored[i];
+}
+
+static void print_summary(struct collector *c, int interim)
+{
+	struct run_summary sum = {
+		.unix_ns = unix_now_ns(c),
+		.duration_ns = (int64_t)((c->stop_ns ? c->stop_ns : now_ns()) - c->start_ns),
+		.tier = "exact",
+		.interim = interim,
+	};
+	struct session_cost cost;
+	size_t i;
+	int k;
+
+	session__threads(c->session, give_account, c);
+	for (i = 0; i < c->watched_cnt; i++) {
+		struct homeless h;
+
+		if (!c->watched[i].process)
+			continue;
+		h.pid = process_pid(c->watched[i].process);
+		session__homeless_account(c->session, h.pid, &h.account);
+		session__threads(c->session, add_plain, &h);
+		if (h.account.hits)
+			model__set_account(c->model, (uint32_t)h.pid, 0, "", &h.account);
+	}
+	session__sent(c->session, &sum.sent);
+	for (k = 0; k < AP_KIND_CNT; k++)
+		sum.events_lost += sum.sent.dropped[k];
+	memcpy(sum.synthesised, c->synthesised, sizeof(sum.synthesised));
+	if (model__summarise(c->model, &sum))
+		return;
+	session__cost(c->session, &cost);
+	sum.hit_ns = cost.measured ? cost.trap_ns + cost.context_run_ns : 0;
+	sum.overhead_ns = cost_estimate(&cost, &sum);
+	note(c, c->sink->summary(c->sink->ctx, &sum));
+}
+
+/* --- The run -------------------------------------------------------------------------------- */
+
+static void look_at_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
+{
+	struct collector *c = ctx;
+	struct watched *target = find_watched(c, pid);
+
+	/* The copy is session__threads()' own, and ours to change while it lasts. */
+	if (target)
+		watched__look(target, c->session, c->ongoing, tid, (struct ap_thread *)t, c->again,
+			      on_own_record, c);
+}
+
+static void say_waiting(const struct watched *target)
+{
+	fprintf(stderr, "asyncprof: process %d runs Python %s without asyncio yet; waiting for it\n",
+		(int)process_pid(target->process), target->interpreter.version_text);
+}
+
+static void say_news(const struct collector *c, const struct watched *target, enum watched_news news)
+{
+	int pid = process_pid(target->process);
+
+	if (c->options->verbosity < 0)
+		return;
+	switch (news) {
+	case NEWS_NONE:
+		break;
+	case NEWS_ENDED:
+		fprintf(stderr, "asyncprof: process %d %s\n", pid,
+			target->execed ? "became another program (exec)" : "exited");
+		break;
+	case NEWS_MOVED:
+		fprintf(stderr,
+			"asyncprof: a thread of process %d left and took the probes with it; "
+			"they are back, what ran meanwhile was not seen\n",
+			pid);
+		break;
+	case NEWS_ASYNCIO:
+		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);
+		break;
+	}
+}
+
+/* What a recording wants of the targets: AP_REC_*. */
+static uint32_t record_of(const struct options *options)
+{
+	if (options->command != COMMAND_RECORD)
+		return 0;
+	return AP_REC_POINTS | (options->flame.threads ? AP_REC_THREADS : 0) |
+	       (options->kernel ? AP_REC_KERNEL : 0) | (options->native ? AP_REC_NATIVE : 0);
+}
+
+static int open_targets(struct collector *c)
+{
+	size_t i;
+
+	c->watched = calloc(c->options->pid_cnt, sizeof(*c->watched));
+	if (!c->watched)
+		return refuse(c->why, EXIT_FAILED, "", "out of memory");
+	for (i = 0; i < c->options->pid_cnt; i++) {
+		c->watched_cnt = i + 1;
+		if (watched__open(&c->watched[i], c->options->pid[i], c->options->threshold_ns,
+				  record_of(c->options), c->why))
+			return -1;
+	}
+	return 0;
+}
+
+static int attach_targets(struct collector *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->watched_cnt; i++) {
+		if (watched__attach(&c->watched[i], c->session, on_own_record, c, c->why))
+			return -1;
+		if (c->watched[i].interpreter.asyncio == ASYNCIO_NOT_LOADED)
+			say_waiting(&c->watched[i]);
+	}
+	print_start(c);
+	return 0;
+}
+
+/* How many are left. */
+static size_t check_targets(struct collector *c)
+{
+	size_t i, left = 0;
+
+	for (i = 0; i < c->watched_cnt; i++) {
+		struct refusal why;
+		int news = watched__check(&c->watched[i], c->session, &why);
+
+		/* Most likely it exits this moment: the next check tells. */
+		if (news < 0)
+			fprintf(stderr, "asyncprof: %s\n", why.what);
+		else
+			say_news(c, &c->watched[i], news);
+		left += c->watched[i].state != WATCHED_ENDED;
+	}
+	return left;
+}
+
+static int is_over(const struct collector *c, uint64_t now)
+{
+	return signals_stop_asked() || c->over || (c->end_ns && now >= c->end_ns);
+}
+
+static void idle_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
+{
+	struct collector *c = ctx;
+
+	model__idle(c->model, (uint32_t)pid, (uint32_t)tid, t, now_ns());
+}
+
+static int collect(struct collector *c)
+{
+	uint64_t next_look = 0, next_check = 0, next_idle = 0, now = now_ns();
+
+	session__measure(c->session, 1);
+	while (!is_over(c, now)) {
+		int err = session__poll(c->session, (int)(LOOK_EVERY_NS / 1000000));
+
+		if (err && err != -EINTR)
+			return refuse(c->why, EXIT_FAILED, "", "can't read the ring buffer: %s",
+				      strerror(-err));
+		now = now_ns();
+		if (now >= next_look) {
+			session__threads(c->session, look_at_thread, c);
+			next_look = now + LOOK_EVERY_NS;
+		}
+		if (c->sink->point && now >= next_idle) {
+			next_idle = now + IDLE_EVERY_NS;
+			session__threads(c->session, idle_of_thread, c);
+		}
+		if (now >= next_check) {
+			next_check = now + CHECK_EVERY_NS;
+			note(c, c->sink->tick(c->sink->ctx, unix_now_ns(c)));
+			if (!check_targets(c))
+				break;
+		}
+		if (now - c->start_ns >= MEASURE_NS)
+			session__measure(c->session, 0);
+		if (signals_summary_asked())
+			print_summary(c, 1);
+	}
+	return 0;
+}
+
+static void last_wait_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
+{
+	struct collector *c = ctx;
+	struct watched *target = find_watched(c, pid);
+
+	if (target)
+		watched__last_wait(target, c->ongoing, tid, t, on_own_record, c);
+	idle_of_thread(c, pid, tid, t);
+}
+
+/* What still hangs is told of once more, with its time by now; then the probes go. */
+static void finish(struct collector *c)
+{
+	size_t i;
+
+	/* Taking probes away takes the kernel half a second: not part of what was watched. */
+	c->stop_ns = now_ns();
+	session__poll(c->session, 0);
+	c->again = 1;
+	session__threads(c->session, look_at_thread, c);
+	if (c->sink->point)
+		session__threads(c->session, last_wait_of_thread, c);
+	session__stop(c->session);
+	for (i = 0; i < c->watched_cnt; i++)
+		if (c->watched[i].state == WATCHED_LIVE)
+			session__drop(c->session, process_pid(c->watched[i].process));
+	session__measure(c->session, 0);
+	session__drain(c->session);
+	if (c->over >= 0)
+		print_summary(c, 0);
+}
+
+int collector__open(const struct options *options, struct collector **out, struct refusal *why)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+
+	*out = c;
+	if (!c)
+		return refuse(why, EXIT_FAILED, "", "out of memory");
+	c->options = options;
+	c->why = why;
+	c->unix_offset_ns = (int64_t)clock_ns(CLOCK_REALTIME) - (int64_t)now_ns();
+	signals_catch();
+	if (open_targets(c))
+		return -1;
+	return session__open(on_record, c, &c->session, why);
+}
+
+static int prepare(struct collector *c)
+{
+	const struct options *options = c->options;
+
+	c->ongoing = ongoing__new(options->json || options->command == COMMAND_RECORD ? 0 : PERSON_NS,
+				  options->rate_hz);
+	c->model = model__new(&(struct model_options){
+		.unix_offset_ns = c->unix_offset_ns,
+		.on_stall = on_stall,
+		.on_point = c->sink->point ? on_point : NULL,
+		.period_ns = 1000000000 / options->rate_hz,
+		.kernel_symbol = on_kernel_symbol,
+		.thread_name = on_thread_name,
+		.ctx = c,
+	});
+	if (!c->ongoing || !c->model)
+		return refuse(c->why, EXIT_FAILED, "", "out of memory");
+	/* Hidden addresses leave kernel frames without a name, which the output shows. */
+	if (options->kernel)
+		kallsyms__open(&c->kallsyms);
+	if (session__start(c->session, options->rate_hz, NULL, c->why) || attach_targets(c))
+		return -1;
+	c->start_ns = now_ns(); /* from now on every probe is live */
+	if (options->duration_ns)
+		c->end_ns = c->start_ns + options->duration_ns;
+	return 0;
+}
+
+int collector_run(struct collector *c, const struct collector_sink *sink, int *sink_error,
+		  struct refusal *why)
+{
+	int err;
+
+	c->sink = sink;
+	c->why = why;
+	err = prepare(c);
+	if (!err) {
+		err = collect(c);
+		finish(c);
+	}
+	*sink_error = c->over < 0 ? c->over : 0;
+	return err;
+}
+
+void collector__close(struct collector *c)
+{
+	size_t i;
+
+	if (!c)
+		return;
+	session__close(c->session);
+	for (i = 0; i < c->watched_cnt; i++)
+		watched__close(&c->watched[i]);
+	free(c->watched);
+	model__free(c->model);
+	ongoing__free(c->ongoing);
+	kallsyms__close(c->kallsyms);
+	free(c);
+}
