@@ -30,7 +30,8 @@ struct table {
 	uint32_t *group_of; /* by node */
 };
 
-/* The label without its line: "fetch (db.py:17)" is fetch in db.py. *tail: what follows the line. */
+/* The label without its line: "fetch (db.py:17)" is fetch in db.py. *tail: what follows the line.
+ */
 static size_t name_len(const struct flame_node *node, const char **tail)
 {
 	size_t len = strlen(node->label), line_len;
@@ -166,7 +167,8 @@ static const char *percent(const struct times *times, char out[PERCENT_SZ])
 	if (ratio >= 99.995)
 		snprintf(out, PERCENT_SZ, "x%.0f", ratio + 1);
 	else
-		snprintf(out, PERCENT_SZ, "%+.*f %%", ratio < 0.0995 && ratio > -0.0995, ratio * 100);
+		snprintf(out, PERCENT_SZ, "%+.*f %%", ratio < 0.0995 && ratio > -0.0995,
+			 ratio * 100);
 	return out;
 }
 
@@ -197,8 +199,7 @@ static void print_rows(FILE *out, const struct display *display, int width,
 	size_t shown = 0, left = 0;
 
 	for (size_t n = 0; n < table->group_cnt; n++) {
-		const struct group *group =
-			&table->groups[step > 0 ? n : table->group_cnt - 1 - n];
+		const struct group *group = &table->groups[step > 0 ? n : table->group_cnt - 1 - n];
 		const struct times *times = total ? &group->total : &group->self;
 
 		if (group->node->kind == FLAME_ALL)

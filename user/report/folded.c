@@ -7,8 +7,6 @@
 
 #include "report/escape.h"
 
-#define KERNEL_MARK "_[k]"
-
 /* The names from below the root to the node at hand. */
 struct path {
 	char *text;
@@ -57,7 +55,7 @@ static void guard_number(char *name)
 static int push(struct path *path, const struct flame_node *node)
 {
 	size_t label_sz = strlen(node->label), start = path->ends[node->depth - 1];
-	size_t need = start + 1 + ESCAPE_SZ(label_sz) + sizeof(KERNEL_MARK);
+	size_t need = start + 1 + ESCAPE_SZ(label_sz);
 	char *name;
 
 	if (need > path->sz) {
@@ -76,8 +74,6 @@ static int push(struct path *path, const struct flame_node *node)
 	for (char *c = name; (c = strchr(c, ';'));)
 		*c = ':';
 	guard_number(name);
-	if (node->kind == FLAME_KERNEL)
-		strcat(name, KERNEL_MARK);
 	path->ends[node->depth] = (size_t)(name - path->text) + strlen(name);
 	return 0;
 }

@@ -8,7 +8,8 @@
  * It must never print a name that its readers would take for something else:
  * a ';' in a name becomes ':', the space before a last word that is a number
  * becomes '_' ("worker 12" is read as one more column), and what no line can
- * hold is escaped as on a terminal. Kernel frames end in "_[k]".
+ * hold is escaped as on a terminal. Kernel frames end in "_[k]", as their
+ * labels do.
  */
 #ifndef ASYNCPROF_FOLDED_H
 #define ASYNCPROF_FOLDED_H

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report/escape.h"
+#include "report/selection.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -198,16 +199,18 @@ json_t *json_of_stall(const struct stall *stall)
 
 static json_t *json_of_point_stack(const struct profile *profile, uint32_t stack)
 {
+	uint32_t frames[FLAME_STACK_MAX];
+	size_t cnt = selection_frames(profile, stack, frames);
 	json_t *list = json_array();
 
-	for (; stack != PROFILE_NONE; stack = profile->stacks[stack].parent) {
-		const struct profile_frame *frame = &profile->frames[profile->stacks[stack].frame];
+	for (size_t i = 0; i < cnt; i++) {
+		const struct profile_frame *frame = &profile->frames[frames[i]];
 
-		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:o, s:s}", "func", text_or_null(frame->func),
-					"file", text_or_null(frame->file), "line",
-					line_or_null(frame->line), "kind",
-					frame_kind_name(frame->kind)));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:s}", "func",
+						      text_or_null(frame->func), "file",
+						      text_or_null(frame->file), "line",
+						      line_or_null(frame->line), "kind",
+						      frame_kind_name(frame->kind)));
 	}
 	return list;
 }
@@ -216,22 +219,21 @@ json_t *json_of_entry(const struct profile *profile, const struct profile_entry 
 {
 	const struct profile_thread *thread = &profile->threads[entry->thread];
 	const struct profile_task *task =
-		entry->task == PROFILE_NONE ? NULL : &profile->tasks[entry->task];
+		entry->task < profile->task_cnt ? &profile->tasks[entry->task] : NULL;
 
-	return json_pack("{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:I,"
-			 " s:b, s:o}",
-			 "type", "stack", "ts", seconds(profile->start_unix_ns), "pid",
-			 (json_int_t)profile->processes[thread->process].pid, "tid",
-			 (json_int_t)thread->tid, "thread", text_or_null(thread->comm), "loop",
-			 address_or_null(thread->loop), "what",
-			 task ? json_string(stall_kind_name(task->what)) : json_null(), "task",
-			 text_or_null(task ? task->task : NULL), "coro",
-			 text_or_null(task ? task->coro : NULL), "callback",
-			 text_or_null(task ? task->callback : NULL), "kind",
-			 point_kind_name(entry->kind), "cause", cause_name(entry->cause), "ms",
-			 ms(entry->ns), "count", (json_int_t)entry->cnt, "sampled",
-			 entry->kind == POINT_CPU, "stack",
-			 json_of_point_stack(profile, entry->stack));
+	return json_pack(
+		"{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:I,"
+		" s:b, s:o}",
+		"type", "stack", "ts", seconds(profile->start_unix_ns), "pid",
+		(json_int_t)profile->processes[thread->process].pid, "tid", (json_int_t)thread->tid,
+		"thread", text_or_null(thread->comm), "loop", address_or_null(thread->loop), "what",
+		task ? json_string(stall_kind_name(task->what)) : json_null(), "task",
+		text_or_null(task ? task->task : NULL), "coro",
+		text_or_null(task ? task->coro : NULL), "callback",
+		text_or_null(task ? task->callback : NULL), "kind", point_kind_name(entry->kind),
+		"cause", cause_name(selection_cause(entry)), "ms", ms(entry->ns), "count",
+		(json_int_t)entry->cnt, "sampled", entry->kind == POINT_CPU, "stack",
+		json_of_point_stack(profile, entry->stack));
 }
 
 static json_t *json_of_place(const struct loop_place *place)

@@ -5,11 +5,16 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Without memory uthash ends the program; it is for pprof_print() to say so. */
+#define HASH_NONFATAL_OOM	   1
+#define uthash_nonfatal_oom(added) ((added)->lost = 1)
 #include <uthash.h>
-#include <zlib.h>
 
 #include "pprof.pb-c.h"
 #include "report/escape.h"
+#include "report/gzip.h"
+#include "report/selection.h"
 
 /*
  * A protobuf message may come in pieces: repeated fields of its parts are one
@@ -19,7 +24,6 @@
  */
 
 #define KERNEL_FILE "[kernel.kallsyms]" /* pprof knows a kernel's mapping by this name */
-#define OUT_SZ	    65536
 #define LABELS_MAX  8
 
 enum value { VALUE_WALL, VALUE_CPU, VALUE_BLOCKED, VALUE_COUNT, VALUE_CNT };
@@ -29,6 +33,7 @@ struct text {
 	UT_hash_handle hh;
 	int64_t number;
 	uint64_t mapping; /* that has it as its file, 0: none */
+	int lost;	  /* not in the table after all: out of memory */
 	char bytes[];
 };
 
@@ -40,6 +45,7 @@ struct function {
 	UT_hash_handle hh;
 	struct function_key key;
 	uint64_t id;
+	int lost;
 };
 
 /* What the labels of a sample say, as numbers of strings; 0: nothing. */
@@ -57,8 +63,7 @@ struct keys {
 };
 
 struct writer {
-	FILE *out;
-	z_stream z;
+	struct gzip gzip;
 	const struct profile *profile;
 	const struct flame_options *options;
 
@@ -71,38 +76,20 @@ struct writer {
 	struct task_labels *tasks;
 	struct thread_labels *threads;
 	int64_t causes[CAUSE_CNT];
-	bool *stack_used, *frame_used;
-	bool no_stack_used;
+	struct selection selection;
 
 	uint8_t *packed;
 	size_t packed_sz;
 	int err;
 };
 
-static void put_bytes(struct writer *w, const uint8_t *bytes, size_t sz, int flush)
-{
-	uint8_t out[OUT_SZ];
-	int status;
-
-	if (w->err)
-		return;
-	w->z.next_in = (uint8_t *)bytes;
-	w->z.avail_in = (unsigned int)sz;
-	do {
-		w->z.next_out = out;
-		w->z.avail_out = sizeof(out);
-		status = deflate(&w->z, flush);
-		if (fwrite(out, 1, sizeof(out) - w->z.avail_out, w->out) !=
-		    sizeof(out) - w->z.avail_out)
-			w->err = errno ? -errno : -EIO;
-	} while (!w->err && status == Z_OK && !w->z.avail_out);
-}
-
 /* A piece of the profile. */
 static void put(struct writer *w, const Asyncprof__Profile *piece)
 {
 	size_t sz = asyncprof__profile__get_packed_size(piece);
 
+	if (w->err)
+		return;
 	if (sz > w->packed_sz) {
 		uint8_t *packed = realloc(w->packed, 2 * sz);
 
@@ -114,7 +101,7 @@ static void put(struct writer *w, const Asyncprof__Profile *piece)
 		w->packed_sz = 2 * sz;
 	}
 	asyncprof__profile__pack(piece, w->packed);
-	put_bytes(w, w->packed, sz, Z_NO_FLUSH);
+	w->err = gzip_write(&w->gzip, w->packed, sz);
 }
 
 /*
@@ -128,8 +115,10 @@ static struct text *text_of(struct writer *w, const char *name)
 	char *bytes[1];
 	struct text *text = malloc(sizeof(*text) + ESCAPE_SZ(name_sz)), *known, *smaller;
 
-	if (!text)
-		goto fail;
+	if (!text) {
+		w->err = -ENOMEM;
+		return NULL;
+	}
 	sz = escape_terminal(text->bytes, ESCAPE_SZ(name_sz), name, name_sz);
 	HASH_FIND(hh, w->texts, text->bytes, sz, known);
 	if (known) {
@@ -140,15 +129,18 @@ static struct text *text_of(struct writer *w, const char *name)
 	text = smaller ? smaller : text;
 	text->number = w->text_cnt++;
 	text->mapping = 0;
+	text->lost = 0;
 	HASH_ADD_KEYPTR(hh, w->texts, text->bytes, sz, text);
+	if (text->lost) {
+		free(text);
+		w->err = -ENOMEM;
+		return NULL;
+	}
 	bytes[0] = text->bytes;
 	piece.n_string_table = 1;
 	piece.string_table = bytes;
 	put(w, &piece);
 	return text;
-fail:
-	w->err = -ENOMEM;
-	return NULL;
 }
 
 /* Its number; 0, which is the empty string, for NULL. */
@@ -194,6 +186,11 @@ static uint64_t function_of(struct writer *w, const struct function_key *key)
 	known->key = *key;
 	known->id = ++w->function_cnt;
 	HASH_ADD(hh, w->functions, key, sizeof(known->key), known);
+	if (known->lost) {
+		free(known);
+		w->err = -ENOMEM;
+		return 0;
+	}
 	function.id = known->id;
 	function.name = key->name;
 	function.system_name = key->system_name;
@@ -270,33 +267,6 @@ static void put_frame(struct writer *w, size_t index)
 	put_location(w, index + 1, mapping, &key, frame->line);
 }
 
-/* Is the entry asked for? */
-static bool is_wanted(const struct writer *w, const struct profile_entry *entry)
-{
-	if (entry->kind == POINT_IDLE && !w->options->idle)
-		return false;
-	return !w->profile->threads[entry->thread].plain || w->options->threads;
-}
-
-/* Marks what samples refer to: each stack once, so that no shape of the tree costs more. */
-static void mark_used(struct writer *w)
-{
-	const struct profile *profile = w->profile;
-
-	for (size_t i = 0; i < profile->entry_cnt; i++) {
-		uint32_t stack = profile->entries[i].stack;
-
-		if (!is_wanted(w, &profile->entries[i]))
-			continue;
-		w->no_stack_used |= stack == PROFILE_NONE;
-		for (; stack != PROFILE_NONE && !w->stack_used[stack];
-		     stack = profile->stacks[stack].parent) {
-			w->stack_used[stack] = true;
-			w->frame_used[profile->stacks[stack].frame] = true;
-		}
-	}
-}
-
 static void put_mappings(struct writer *w)
 {
 	for (size_t i = 0; i < w->profile->process_cnt; i++) {
@@ -309,18 +279,27 @@ static void put_mappings(struct writer *w)
 	}
 }
 
-static void put_frames(struct writer *w)
+/* A location behind those of the frames. */
+static uint64_t location_of_leaf(const struct writer *w, int leaf)
 {
-	size_t cnt = w->profile->frame_cnt;
+	return w->profile->frame_cnt + (uint64_t)leaf;
+}
 
-	for (size_t i = 0; i < cnt && !w->err; i++) {
-		if (w->frame_used[i])
+static void put_locations(struct writer *w)
+{
+	char buf[LEAF_NAME_SZ];
+
+	for (size_t i = 0; i < w->profile->frame_cnt && !w->err; i++) {
+		if (w->selection.frame_used[i])
 			put_frame(w, i);
 	}
-	if (w->no_stack_used) {
-		struct function_key key = {.name = string_of(w, "[no stack]")};
+	for (int leaf = LEAF_NONE + 1; leaf < LEAF_CNT; leaf++) {
+		struct function_key key = {};
 
-		put_location(w, cnt + 1, w->main_mapping, &key, 0);
+		if (!w->selection.leaf_used[leaf])
+			continue;
+		key.name = string_of(w, selection_leaf_name(leaf, buf));
+		put_location(w, location_of_leaf(w, leaf), w->main_mapping, &key, 0);
 	}
 }
 
@@ -350,9 +329,9 @@ static void name_labels(struct writer *w)
 		w->tasks[i] = (struct task_labels){
 			.task = string_of(w, named ? task->task : task->coro),
 			.coroutine = string_of(w, task->coro),
-			.callback = string_of(w, task->what == STALL_TASK  ? NULL
-						 : task->callback	   ? task->callback
-									   : stall_kind_name(task->what)),
+			.callback = string_of(w, task->what == STALL_TASK ? NULL
+						 : task->callback	  ? task->callback
+								  : stall_kind_name(task->what)),
 		};
 	}
 	for (size_t i = 0; i < profile->thread_cnt && !w->err; i++) {
@@ -394,7 +373,7 @@ static void label_entry(const struct writer *w, const struct profile_entry *entr
 	const struct keys *keys = &w->keys;
 
 	labels->cnt = 0;
-	if (entry->task != PROFILE_NONE) {
+	if (entry->task < w->profile->task_cnt) {
 		const struct task_labels *task = &w->tasks[entry->task];
 
 		add_label(labels, keys->task, task->task, 0, 0);
@@ -403,7 +382,7 @@ static void label_entry(const struct writer *w, const struct profile_entry *entr
 	}
 	add_label(labels, keys->loop, thread_labels->loop, 0, 0);
 	add_label(labels, keys->thread, thread_labels->comm, 0, 0);
-	add_label(labels, keys->cause, w->causes[entry->cause], 0, 0);
+	add_label(labels, keys->cause, w->causes[selection_cause(entry)], 0, 0);
 	add_label(labels, keys->pid, 0, w->profile->processes[thread->process].pid, keys->count);
 	add_label(labels, keys->tid, 0, thread->tid, keys->count);
 }
@@ -420,19 +399,20 @@ static void put_sample(struct writer *w, const struct profile_entry *entry)
 	Asyncprof__Sample sample = ASYNCPROF__SAMPLE__INIT, *samples[] = {&sample};
 	Asyncprof__Profile piece = ASYNCPROF__PROFILE__INIT;
 	int64_t values[VALUE_CNT] = {[VALUE_WALL] = entry->ns, [VALUE_COUNT] = clamped(entry->cnt)};
-	uint64_t locations[FLAME_STACK_MAX];
+	uint64_t locations[1 + FLAME_STACK_MAX];
+	uint32_t frames[FLAME_STACK_MAX];
+	size_t frame_cnt = selection_frames(profile, entry->stack, frames), cnt = 0;
+	int leaf = selection_leaf(profile, entry);
 	struct labels labels;
-	size_t cnt = 0;
 
 	if (entry->kind == POINT_CPU)
 		values[VALUE_CPU] = entry->ns;
 	else if (entry->kind != POINT_IDLE)
 		values[VALUE_BLOCKED] = entry->ns;
-	for (uint32_t at = entry->stack; at != PROFILE_NONE && cnt < FLAME_STACK_MAX;
-	     at = profile->stacks[at].parent)
-		locations[cnt++] = (uint64_t)profile->stacks[at].frame + 1;
-	if (!cnt)
-		locations[cnt++] = profile->frame_cnt + 1;
+	if (leaf)
+		locations[cnt++] = location_of_leaf(w, leaf);
+	for (size_t i = 0; i < frame_cnt; i++)
+		locations[cnt++] = (uint64_t)frames[i] + 1;
 	label_entry(w, entry, &labels);
 	sample.n_location_id = cnt;
 	sample.location_id = locations;
@@ -478,7 +458,8 @@ static void put_head(struct writer *w, const char *version)
 		[FLAME_BLOCKED] = VALUE_BLOCKED,
 	};
 	Asyncprof__Profile head = ASYNCPROF__PROFILE__INIT;
-	Asyncprof__ValueType types[VALUE_CNT], *list[VALUE_CNT], period = ASYNCPROF__VALUE_TYPE__INIT;
+	Asyncprof__ValueType types[VALUE_CNT], *list[VALUE_CNT],
+		period = ASYNCPROF__VALUE_TYPE__INIT;
 	int64_t comments[4];
 
 	/* pprof.proto: string_table[0] must always be "". */
@@ -508,12 +489,13 @@ static void put_profile(struct writer *w, const char *version)
 	put_head(w, version);
 	name_labels(w);
 	put_mappings(w);
-	put_frames(w);
+	put_locations(w);
 	for (size_t i = 0; i < w->profile->entry_cnt && !w->err; i++) {
-		if (is_wanted(w, &w->profile->entries[i]))
+		if (selection_wants(&w->selection, &w->profile->entries[i]))
 			put_sample(w, &w->profile->entries[i]);
 	}
-	put_bytes(w, NULL, 0, Z_FINISH);
+	if (!w->err)
+		w->err = gzip_finish(&w->gzip);
 }
 
 static void clear(struct writer *w)
@@ -533,29 +515,23 @@ static void clear(struct writer *w)
 	}
 	free(w->tasks);
 	free(w->threads);
-	free(w->stack_used);
-	free(w->frame_used);
+	selection__clear(&w->selection);
 	free(w->packed);
-	deflateEnd(&w->z);
 }
 
 int pprof_print(FILE *out, const struct profile *profile, const struct flame_options *options,
 		const char *version)
 {
-	struct writer w = {.out = out, .profile = profile, .options = options};
+	struct writer w = {.profile = profile, .options = options};
 
 	w.tasks = calloc(profile->task_cnt + 1, sizeof(*w.tasks));
 	w.threads = calloc(profile->thread_cnt + 1, sizeof(*w.threads));
-	w.stack_used = calloc(profile->stack_cnt + 1, sizeof(*w.stack_used));
-	w.frame_used = calloc(profile->frame_cnt + 1, sizeof(*w.frame_used));
-	/* 15 bits of window, 16 for a gzip header; the lowest level: samples repeat a lot. */
-	if (!w.tasks || !w.threads || !w.stack_used || !w.frame_used ||
-	    deflateInit2(&w.z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
+	w.err = gzip__open(&w.gzip, out);
+	if (selection__init(&w.selection, profile, options) || !w.tasks || !w.threads)
 		w.err = -ENOMEM;
-	} else {
-		mark_used(&w);
+	if (!w.err)
 		put_profile(&w, version);
-	}
+	gzip__close(&w.gzip);
 	clear(&w);
 	if (!w.err && fflush(out))
 		w.err = errno ? -errno : -EIO;
