@@ -173,6 +173,23 @@ void collector_title(const struct collector *c, char *buf, size_t buf_sz)
 					(int)process_pid(c->watched[i].process));
 }
 
+int collector_pid(const struct collector *c)
+{
+	return c->watched_cnt ? (int)process_pid(c->watched[0].process) : 0;
+}
+
+uint64_t collector_lost(const struct collector *c)
+{
+	struct ap_sent sent;
+	uint64_t lost = 0;
+	int k;
+
+	session__sent(c->session, &sent);
+	for (k = 0; k < AP_KIND_CNT; k++)
+		lost += sent.dropped[k];
+	return lost;
+}
+
 /* --- Start and summary ----------------------------------------------------------------- */
 
 static void print_start(struct collector *c)

@@ -42,6 +42,12 @@ int collector__open(const struct options *options, struct collector **out, struc
 /* The names of what is watched, once open: "python3 (1234)". */
 void collector_title(const struct collector *c, char *buf, size_t buf_sz);
 
+/* The first process that is watched, 0: none yet. */
+int collector_pid(const struct collector *c);
+
+/* Records that found no room on the ring, so far. */
+uint64_t collector_lost(const struct collector *c);
+
 /*
  * Runs to the end: the duration, Ctrl-C, the last target's exit, the sink's word. 0, or
  * -1 with `why`. `*sink_error`: what the sink returned if that ended it, else 0.

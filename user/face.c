@@ -37,28 +37,34 @@ static int32_t utc_offset_s(void)
 	return localtime_r(&now, &local) ? (int32_t)local.tm_gmtoff : 0;
 }
 
-struct face *face__new(FILE *out, const struct options *options,
-		       int (*source)(void *ctx, uint32_t pid, const char *file, int line, char *buf,
-				     size_t size),
-		       void *ctx)
+void face_display(FILE *out, const struct options *options, struct display *display)
 {
-	struct face *f = calloc(1, sizeof(*f));
 	int terminal = isatty(fileno(out));
 
-	if (!f)
-		return NULL;
-	f->out = out;
-	f->options = options;
-	f->display = (struct display){
+	*display = (struct display){
 		.colour = terminal && !options->no_color,
 		.width = terminal ? terminal_width(fileno(out)) : PLAIN_WIDTH,
 		.full_filenames = options->full_filenames,
 		.stack_depth = (int)options->stack_depth,
 		.verbose = options->verbosity > 0,
 		.utc_offset_s = utc_offset_s(),
-		.source = source,
-		.ctx = ctx,
 	};
+}
+
+struct face *face__new(FILE *out, const struct options *options,
+		       int (*source)(void *ctx, uint32_t pid, const char *file, int line, char *buf,
+				     size_t size),
+		       void *ctx)
+{
+	struct face *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->out = out;
+	f->options = options;
+	face_display(out, options, &f->display);
+	f->display.source = source;
+	f->display.ctx = ctx;
 	if (options->json || options->log)
 		return f;
 	f->text = text__new(out, &f->display);

@@ -22,6 +22,9 @@ struct face *face__new(FILE *out, const struct options *options,
 		       void *ctx);
 void face__free(struct face *f);
 
+/* How text on `out` looks, without source lines. */
+void face_display(FILE *out, const struct options *options, struct display *display);
+
 /* Each returns 0, or a negative errno when it could not be written: -EIO for a closed pipe. */
 int face__start(struct face *f, const struct run_start *start);
 int face__stall(struct face *f, const struct stall *stall);

@@ -64,26 +64,40 @@ static int check_record(struct parse *parse)
 {
 	static const int views[] = {OPTION_CLOCK, OPTION_BY, OPTION_PER_PROCESS, 0};
 	struct options *options = parse->options;
+	const enum format given = options->format;
 	struct refusal *why = parse->why;
+	bool pictures = !options->outputs.cnt && given == FORMAT_NONE;
 
-	if (!options->output && options->format == FORMAT_NONE)
-		return 0;
-	if (options->format == FORMAT_NONE && is_stdout(options->output)) {
-		refuse(why, EXIT_USAGE, "", "in which format?");
-		snprintf(why->remedy, sizeof(why->remedy), "give -f: %s", format_names());
-		return -1;
-	}
-	if (options->format == FORMAT_NONE && find_format(options, why))
-		return -1;
-	if (options->format == FORMAT_TEXT)
+	if (given == FORMAT_TEXT)
 		return refuse(why, EXIT_USAGE,
 			      "asyncprof watch prints it; or record to an .apdb file and report it",
 			      "record writes no text");
-	options->json = options->format == FORMAT_NDJSON;
-	if (options->format == FORMAT_APDB)
-		return refuse_used(parse, views,
-				   "a recording holds all: give it to asyncprof report");
-	return options->json ? refuse_used(parse, views, "leave it out") : 0;
+	if (given == FORMAT_NONE && !options->outputs.cnt)
+		return 0;
+	if (given != FORMAT_NONE && options->outputs.cnt > 1)
+		return refuse(why, EXIT_USAGE, "let each name tell: out.svg, all.apdb",
+			      "--format is for one file, not %zu", options->outputs.cnt);
+	for (size_t i = 0; i < options->outputs.cnt; i++) {
+		options->output = options->outputs.item[i];
+		options->format = given;
+		if (given == FORMAT_NONE && is_stdout(options->output)) {
+			refuse(why, EXIT_USAGE, "", "in which format?");
+			snprintf(why->remedy, sizeof(why->remedy), "give -f: %s", format_names());
+			return -1;
+		}
+		if (given == FORMAT_NONE && find_format(options, why))
+			return -1;
+		pictures |= options->format != FORMAT_APDB && options->format != FORMAT_NDJSON;
+	}
+	if (!options->outputs.cnt)
+		pictures |= given != FORMAT_APDB && given != FORMAT_NDJSON;
+	if (!pictures && refuse_used(parse, views,
+				     options->format == FORMAT_APDB
+					     ? "a recording holds all: give it to asyncprof report"
+					     : "leave it out"))
+		return -1;
+	options->format = given;
+	return 0;
 }
 
 /* -f, -j, --log or the name of the output: which format is meant? */
@@ -125,6 +139,8 @@ static int check_report(struct parse *parse)
 		return refuse(why, EXIT_USAGE,
 			      "asyncprof report FILE; asyncprof record -o FILE.apdb makes one",
 			      "which recording?");
+	if (options->outputs.cnt > 1)
+		return refuse(why, EXIT_USAGE, "one report a file", "--output was given twice");
 	if (settle_report(options, why))
 		return -1;
 	if (options->diff_old) {
@@ -164,6 +180,8 @@ int parse_check(struct parse *parse)
 		options->verbosity = -1;
 	if (options->command == COMMAND_REPORT)
 		return check_report(parse);
+	if (options->command == COMMAND_WATCH && options->outputs.cnt > 1)
+		return refuse(why, EXIT_USAGE, "choose one", "--output was given twice");
 	if (check_target(options, why))
 		return -1;
 	return options->command == COMMAND_RECORD ? check_record(parse) : 0;

@@ -101,6 +101,7 @@ static const char record_help[] =
 	"  sudo asyncprof record -p 1234 -d 30              asyncprof-1234-DATE.svg\n"
 	"  sudo asyncprof record -p 1234 -d 30 -o out.html\n"
 	"  sudo asyncprof record -p 1234 -o all.apdb        a recording, for asyncprof report\n"
+	"  sudo asyncprof record -p 1234 -o out.svg -o all.apdb   both\n"
 	"  sudo asyncprof record -p 1234 -o out.svg --clock blocked --by coroutine\n"
 	"  sudo asyncprof record -o out.svg -- python3 app.py\n"
 	"  sudo asyncprof record -p 1234 -d 9 -f folded -o - | flamegraph.pl > out.svg\n"
@@ -118,7 +119,8 @@ static const char record_help[] =
 	"What to show:\n" VIEW_HELP "      --full-filenames     whole paths\n"
 	"\n"
 	"Where to:\n"
-	"  -o, --output FILE        its name tells the format; - is stdout\n" FORMAT_HELP
+	"  -o, --output FILE        its name tells the format; - is stdout; several files of\n"
+	"                           one run: -o a.svg -o a.apdb\n" FORMAT_HELP
 	"      --no-color           also with NO_COLOR in the environment\n"
 	"  -q, --quiet              no progress, no greeting\n"
 	"  -v, --verbose            more about what was lost and why\n";

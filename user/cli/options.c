@@ -272,7 +272,7 @@ static int parse_option(struct parse *parse, int letter, const char *text)
 			return refuse(why, EXIT_USAGE, "leave it out for stdout",
 				      "--output names no file");
 		options->output = text;
-		return 0;
+		return value_add_string(&options->outputs, "output", text, why);
 	case 'f':
 		return parse_format(options, text, why);
 	case OPTION_DIFF:
@@ -467,5 +467,6 @@ void options__free(struct options *options)
 	free(options->exclude.item);
 	free(options->cause.item);
 	free(options->task.item);
+	free(options->outputs.item);
 	*options = (struct options){0};
 }

@@ -55,14 +55,15 @@ struct options {
 	struct string_list task;  /* task names */
 	unsigned int stack_depth; /* frames printed per stall in text; 0: the useful ones */
 	bool full_filenames;
-	const char *output; /* NULL: stdout */
+	const char *output; /* the last -o; NULL: stdout */
 	bool json;
 	bool log;      /* lines as asyncio's debug log writes them */
 	bool no_color; /* --no-color, or NO_COLOR set and not empty */
 	int verbosity; /* -1: -q, 0, 1 and more: -v */
 
 	/* record and report */
-	enum format format;	    /* -f; FORMAT_NONE: from the name of the output */
+	struct string_list outputs; /* each -o; several for record only */
+	enum format format;	    /* -f; record: FORMAT_NONE: from the name of each output */
 	struct flame_options flame; /* --clock, --by, --per-process, --threads, --idle */
 	unsigned int rate_hz;	    /* -r: ticks a second on each CPU; 99 unless given */
 	bool kernel, native;	    /* frames of the kernel, of C code */

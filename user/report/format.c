@@ -47,6 +47,13 @@ const char *format_name(enum format format)
 	return row_of(format)->name;
 }
 
+const char *format_suffix(enum format format)
+{
+	const char *suffix = row_of(format)->suffixes[0];
+
+	return suffix ? suffix : "";
+}
+
 int format_from_name(const char *name)
 {
 	for (int format = FORMAT_NONE + 1; format < FORMAT_CNT; format++) {

@@ -21,6 +21,7 @@ enum format {
 const char *format_name(enum format format);	    /* "svg"; never NULL */
 int format_from_name(const char *name);		    /* enum format, or -1 */
 enum format format_from_path(const char *path);	    /* FORMAT_NONE: its name says nothing */
+const char *format_suffix(enum format format);	    /* ".svg": of a file name; never NULL */
 const char *format_names(void);			    /* "svg, html, folded, ..." for messages */
 bool format_is_binary(enum format format);	    /* not for a terminal */
 
