@@ -413,6 +413,21 @@ static int find_stack(struct folding *f, uint32_t prefix, uint32_t stack, uint32
 	return 0;
 }
 
+/* Does the stack say what it waits for, be it above kernel frames? */
+static bool has_wait(const struct profile *p, uint32_t stack)
+{
+	for (int i = 0; stack < p->stack_cnt && i < FLAME_STACK_MAX; i++) {
+		uint32_t frame = p->stacks[stack].frame;
+
+		if (frame >= p->frame_cnt)
+			return false;
+		if (p->frames[frame].kind != FRAME_KERNEL)
+			return p->frames[frame].kind == FRAME_WAIT;
+		stack = p->stacks[stack].parent;
+	}
+	return false;
+}
+
 /* What the stack does not say: that it rests, that it waits for a CPU, or that there is none. */
 static int find_leaf(struct folding *f, const struct profile_entry *entry, uint32_t *node,
 		     bool *full)
@@ -424,13 +439,9 @@ static int find_leaf(struct folding *f, const struct profile_entry *entry, uint3
 	uint32_t piece;
 	int err;
 
-	if (has_stack && entry->kind != POINT_IDLE) {
-		uint32_t frame = p->stacks[entry->stack].frame;
-
-		if (entry->kind == POINT_CPU ||
-		    (frame < p->frame_cnt && p->frames[frame].kind == FRAME_WAIT))
-			return 0;
-	}
+	if (has_stack && entry->kind != POINT_IDLE &&
+	    (entry->kind == POINT_CPU || has_wait(p, entry->stack)))
+		return 0;
 	if (entry->kind == POINT_IDLE) {
 		append(&label, "idle", 4);
 		kind = FLAME_IDLE;
