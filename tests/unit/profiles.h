@@ -4,6 +4,7 @@
 #define ASYNCPROF_TEST_PROFILES_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
