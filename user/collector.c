@@ -16,9 +16,10 @@
 #include "kernel/ongoing.h"
 #include "kernel/session.h"
 #include "model/model.h"
+#include "natives.h"
 #include "signals.h"
 #include "target/source.h"
-#include "watched.h"
+#include "targets.h"
 
 #define LOOK_EVERY_NS	 50000000ULL	/* for stalls that still go on */
 #define CHECK_EVERY_NS	 100000000ULL	/* for targets that ended, or begin to use asyncio */
@@ -34,8 +35,9 @@ struct collector {
 	struct ongoing *ongoing;
 	struct model *model;
 	struct kallsyms *kallsyms;
-	struct watched *watched;
-	size_t watched_cnt;
+	struct natives *natives; /* NULL: no native stacks are wanted */
+	struct ap_native native; /* the one that is matched now */
+	struct targets targets;
 	int64_t unix_offset_ns;
 	uint64_t start_ns, stop_ns;	/* stop_ns 0: it still runs */
 	uint64_t end_ns;		/* when to stop; 0: no limit */
@@ -70,17 +72,17 @@ static void note(struct collector *c, int said)
 		c->over = said;
 }
 
-static struct watched *find_watched(struct collector *c, pid_t pid)
-{
-	size_t i;
-
-	for (i = 0; i < c->watched_cnt; i++)
-		if (c->watched[i].process && process_pid(c->watched[i].process) == pid)
-			return &c->watched[i];
-	return NULL;
-}
-
 /* --- Into the model and out of it -------------------------------------------------- */
+
+/* A record that was made here. */
+static void on_own_record(void *ctx, const struct ap_head *record, size_t size)
+{
+	struct collector *c = ctx;
+
+	if (record->kind < AP_KIND_CNT)
+		c->synthesised[record->kind]++;
+	model__feed(c->model, record, size);
+}
 
 /* A record from the ring. */
 static void on_record(void *ctx, const struct ap_head *record, size_t size)
@@ -94,16 +96,11 @@ static void on_record(void *ctx, const struct ap_head *record, size_t size)
 		memcpy(comm, gone->comm, AP_COMM_SZ);
 		model__set_account(c->model, record->tgid, record->tid, comm, &gone->account);
 	}
-	model__feed(c->model, record, size);
-}
-
-/* A record that was made here. */
-static void on_own_record(void *ctx, const struct ap_head *record, size_t size)
-{
-	struct collector *c = ctx;
-
-	if (record->kind < AP_KIND_CNT)
-		c->synthesised[record->kind]++;
+	if (c->natives && record->kind == AP_SAMPLE && size >= offsetof(struct ap_sample, stack) &&
+	    ((const struct ap_sample *)record)->flags & AP_T_NATIVE) {
+		natives_find(c->natives, (const struct ap_sample *)record, &c->native);
+		on_own_record(c, &c->native.head, c->native.head.size);
+	}
 	model__feed(c->model, record, size);
 }
 
@@ -123,6 +120,13 @@ static void on_point(void *ctx, const struct point *point)
 		note(c, c->sink->point(c->sink->ctx, point));
 }
 
+static int on_thread_name(void *ctx, uint32_t pid, uint32_t tid, char *buf, size_t size)
+{
+	struct collector *c = ctx;
+
+	return targets_thread_name(&c->targets, (pid_t)pid, (pid_t)tid, buf, size);
+}
+
 static const char *on_kernel_symbol(void *ctx, uint64_t ip)
 {
 	struct collector *c = ctx;
@@ -130,32 +134,10 @@ static const char *on_kernel_symbol(void *ctx, uint64_t ip)
 	return c->kallsyms ? kallsyms_find(c->kallsyms, ip) : NULL;
 }
 
-static int on_thread_name(void *ctx, uint32_t pid, uint32_t tid, char *buf, size_t size)
-{
-	struct watched *target = find_watched(ctx, (pid_t)pid);
-	char name[40];
-	ssize_t n;
-	int fd;
-
-	if (!target)
-		return -ESRCH;
-	snprintf(name, sizeof(name), "task/%u/comm", tid);
-	fd = process_open_file(target->process, name);
-	if (fd < 0)
-		return fd;
-	n = read(fd, buf, size - 1);
-	close(fd);
-	if (n > 0 && buf[n - 1] == '\n')
-		n--;
-	if (n <= 0)
-		return -ESRCH;
-	buf[n] = 0;
-	return (int)n;
-}
-
 int collector_source(void *ctx, uint32_t pid, const char *file, int line, char *buf, size_t size)
 {
-	struct watched *target = find_watched(ctx, (pid_t)pid);
+	struct collector *c = ctx;
+	struct watched *target = targets_find(&c->targets, (pid_t)pid);
 
 	if (!target || target->state == WATCHED_ENDED)
 		return -ESRCH;
@@ -167,15 +149,15 @@ void collector_title(const struct collector *c, char *buf, size_t buf_sz)
 	size_t i, len = 0;
 
 	buf[0] = 0;
-	for (i = 0; i < c->watched_cnt && len < buf_sz; i++)
+	for (i = 0; i < c->targets.cnt && len < buf_sz; i++)
 		len += (size_t)snprintf(buf + len, buf_sz - len, "%s%s (%d)", i ? ", " : "",
-					process_comm(c->watched[i].process),
-					(int)process_pid(c->watched[i].process));
+					process_comm(c->targets.watched[i].process),
+					(int)process_pid(c->targets.watched[i].process));
 }
 
 int collector_pid(const struct collector *c)
 {
-	return c->watched_cnt ? (int)process_pid(c->watched[0].process) : 0;
+	return c->targets.cnt ? (int)process_pid(c->targets.watched[0].process) : 0;
 }
 
 uint64_t collector_lost(const struct collector *c)
@@ -195,7 +177,7 @@ uint64_t collector_lost(const struct collector *c)
 static void print_start(struct collector *c)
 {
 	const char *degraded[DEGRADED_MAX];
-	struct run_target *targets = calloc(c->watched_cnt, sizeof(*targets));
+	struct run_target *targets = calloc(c->targets.cnt, sizeof(*targets));
 	struct utsname kernel;
 	size_t i, k, cnt;
 
@@ -206,8 +188,8 @@ static void print_start(struct collector *c)
 		cnt = DEGRADED_MAX;
 	if (cnt < DEGRADED_MAX)
 		degraded[cnt++] = "gc and steal time are not told apart from cpu yet";
-	for (i = 0; i < c->watched_cnt; i++) {
-		const struct watched *target = &c->watched[i];
+	for (i = 0; i < c->targets.cnt; i++) {
+		const struct watched *target = &c->targets.watched[i];
 
 		targets[i] = (struct run_target){
 			.pid = (uint32_t)process_pid(target->process),
@@ -227,7 +209,7 @@ static void print_start(struct collector *c)
 						     .version = ASYNCPROF_VERSION,
 						     .unix_ns = unix_now_ns(c),
 						     .targets = targets,
-						     .target_cnt = c->watched_cnt,
+						     .target_cnt = c->targets.cnt,
 						     .tier = "exact",
 						     .threshold_ns = c->options->threshold_ns,
 						     .kernel = kernel.release,
@@ -282,12 +264,12 @@ static void print_summary(struct collector *c, int interim)
 	int k;
 
 	session__threads(c->session, give_account, c);
-	for (i = 0; i < c->watched_cnt; i++) {
+	for (i = 0; i < c->targets.cnt; i++) {
 		struct homeless h;
 
-		if (!c->watched[i].process)
+		if (!c->targets.watched[i].process)
 			continue;
-		h.pid = process_pid(c->watched[i].process);
+		h.pid = process_pid(c->targets.watched[i].process);
 		session__homeless_account(c->session, h.pid, &h.account);
 		session__threads(c->session, add_plain, &h);
 		if (h.account.hits)
@@ -310,101 +292,12 @@ static void print_summary(struct collector *c, int interim)
 static void look_at_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
 {
 	struct collector *c = ctx;
-	struct watched *target = find_watched(c, pid);
+	struct watched *target = targets_find(&c->targets, pid);
 
 	/* The copy is session__threads()' own, and ours to change while it lasts. */
 	if (target)
 		watched__look(target, c->session, c->ongoing, tid, (struct ap_thread *)t, c->again,
 			      on_own_record, c);
-}
-
-static void say_waiting(const struct watched *target)
-{
-	fprintf(stderr, "asyncprof: process %d runs Python %s without asyncio yet; waiting for it\n",
-		(int)process_pid(target->process), target->interpreter.version_text);
-}
-
-static void say_news(const struct collector *c, const struct watched *target, enum watched_news news)
-{
-	int pid = process_pid(target->process);
-
-	if (c->options->verbosity < 0)
-		return;
-	switch (news) {
-	case NEWS_NONE:
-		break;
-	case NEWS_ENDED:
-		fprintf(stderr, "asyncprof: process %d %s\n", pid,
-			target->execed ? "became another program (exec)" : "exited");
-		break;
-	case NEWS_MOVED:
-		fprintf(stderr,
-			"asyncprof: a thread of process %d left and took the probes with it; "
-			"they are back, what ran meanwhile was not seen\n",
-			pid);
-		break;
-	case NEWS_ASYNCIO:
-		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);
-		break;
-	}
-}
-
-/* What a recording wants of the targets: AP_REC_*. */
-static uint32_t record_of(const struct options *options)
-{
-	if (options->command != COMMAND_RECORD)
-		return 0;
-	return AP_REC_POINTS | (options->flame.threads ? AP_REC_THREADS : 0) |
-	       (options->kernel ? AP_REC_KERNEL : 0) | (options->native ? AP_REC_NATIVE : 0);
-}
-
-static int open_targets(struct collector *c)
-{
-	size_t i;
-
-	c->watched = calloc(c->options->pid_cnt, sizeof(*c->watched));
-	if (!c->watched)
-		return refuse(c->why, EXIT_FAILED, "", "out of memory");
-	for (i = 0; i < c->options->pid_cnt; i++) {
-		c->watched_cnt = i + 1;
-		if (watched__open(&c->watched[i], c->options->pid[i], c->options->threshold_ns,
-				  record_of(c->options), c->why))
-			return -1;
-	}
-	return 0;
-}
-
-static int attach_targets(struct collector *c)
-{
-	size_t i;
-
-	for (i = 0; i < c->watched_cnt; i++) {
-		if (watched__attach(&c->watched[i], c->session, on_own_record, c, c->why))
-			return -1;
-		if (c->watched[i].interpreter.asyncio == ASYNCIO_NOT_LOADED)
-			say_waiting(&c->watched[i]);
-	}
-	print_start(c);
-	return 0;
-}
-
-/* How many are left. */
-static size_t check_targets(struct collector *c)
-{
-	size_t i, left = 0;
-
-	for (i = 0; i < c->watched_cnt; i++) {
-		struct refusal why;
-		int news = watched__check(&c->watched[i], c->session, &why);
-
-		/* Most likely it exits this moment: the next check tells. */
-		if (news < 0)
-			fprintf(stderr, "asyncprof: %s\n", why.what);
-		else
-			say_news(c, &c->watched[i], news);
-		left += c->watched[i].state != WATCHED_ENDED;
-	}
-	return left;
 }
 
 static int is_over(const struct collector *c, uint64_t now)
@@ -425,7 +318,11 @@ static int collect(struct collector *c)
 
 	session__measure(c->session, 1);
 	while (!is_over(c, now)) {
-		int err = session__poll(c->session, (int)(LOOK_EVERY_NS / 1000000));
+		int err;
+
+		if (c->natives)
+			natives_read(c->natives);
+		err = session__poll(c->session, (int)(LOOK_EVERY_NS / 1000000));
 
 		if (err && err != -EINTR)
 			return refuse(c->why, EXIT_FAILED, "", "can't read the ring buffer: %s",
@@ -442,7 +339,7 @@ static int collect(struct collector *c)
 		if (now >= next_check) {
 			next_check = now + CHECK_EVERY_NS;
 			note(c, c->sink->tick(c->sink->ctx, unix_now_ns(c)));
-			if (!check_targets(c))
+			if (!targets_check(&c->targets, c->session))
 				break;
 		}
 		if (now - c->start_ns >= MEASURE_NS)
@@ -456,7 +353,7 @@ static int collect(struct collector *c)
 static void last_wait_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
 {
 	struct collector *c = ctx;
-	struct watched *target = find_watched(c, pid);
+	struct watched *target = targets_find(&c->targets, pid);
 
 	if (target)
 		watched__last_wait(target, c->ongoing, tid, t, on_own_record, c);
@@ -466,8 +363,6 @@ static void last_wait_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap
 /* What still hangs is told of once more, with its time by now; then the probes go. */
 static void finish(struct collector *c)
 {
-	size_t i;
-
 	/* Taking probes away takes the kernel half a second: not part of what was watched. */
 	c->stop_ns = now_ns();
 	session__poll(c->session, 0);
@@ -476,9 +371,7 @@ static void finish(struct collector *c)
 	if (c->sink->point)
 		session__threads(c->session, last_wait_of_thread, c);
 	session__stop(c->session);
-	for (i = 0; i < c->watched_cnt; i++)
-		if (c->watched[i].state == WATCHED_LIVE)
-			session__drop(c->session, process_pid(c->watched[i].process));
+	targets_drop(&c->targets, c->session);
 	session__measure(c->session, 0);
 	session__drain(c->session);
 	if (c->over >= 0)
@@ -496,9 +389,22 @@ int collector__open(const struct options *options, struct collector **out, struc
 	c->why = why;
 	c->unix_offset_ns = (int64_t)clock_ns(CLOCK_REALTIME) - (int64_t)now_ns();
 	signals_catch();
-	if (open_targets(c))
+	if (targets__open(&c->targets, options, why))
 		return -1;
 	return session__open(on_record, c, &c->session, why);
+}
+
+static int open_natives(struct collector *c)
+{
+	int err = natives__open(1000000000 / c->options->rate_hz, &c->natives);
+	size_t i;
+
+	for (i = 0; i < c->targets.cnt && !err; i++)
+		err = natives_add(c->natives, c->targets.watched[i].process);
+	if (err)
+		return refuse(c->why, EXIT_FAILED, "leave --native out", "no native stacks: %s",
+			      strerror(-err));
+	return 0;
 }
 
 static int prepare(struct collector *c)
@@ -521,8 +427,13 @@ static int prepare(struct collector *c)
 	/* Hidden addresses leave kernel frames without a name, which the output shows. */
 	if (options->kernel)
 		kallsyms__open(&c->kallsyms);
-	if (session__start(c->session, options->rate_hz, NULL, c->why) || attach_targets(c))
+	if (options->native && open_natives(c))
 		return -1;
+	if (session__start(c->session, options->rate_hz, c->natives ? natives_stacks(c->natives) : NULL,
+			   c->why) ||
+	    targets_attach(&c->targets, c->session, on_own_record, c, c->why))
+		return -1;
+	print_start(c);
 	c->start_ns = now_ns(); /* from now on every probe is live */
 	if (options->duration_ns)
 		c->end_ns = c->start_ns + options->duration_ns;
@@ -547,14 +458,11 @@ int collector_run(struct collector *c, const struct collector_sink *sink, int *s
 
 void collector__close(struct collector *c)
 {
-	size_t i;
-
 	if (!c)
 		return;
 	session__close(c->session);
-	for (i = 0; i < c->watched_cnt; i++)
-		watched__close(&c->watched[i]);
-	free(c->watched);
+	natives__close(c->natives);
+	targets__close(&c->targets);
 	model__free(c->model);
 	ongoing__free(c->ongoing);
 	kallsyms__close(c->kallsyms);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "targets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct watched *targets_find(const struct targets *t, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < t->cnt; i++)
+		if (t->watched[i].process && process_pid(t->watched[i].process) == pid)
+			return &t->watched[i];
+	return NULL;
+}
+
+int targets_thread_name(const struct targets *t, pid_t pid, pid_t tid, char *buf, size_t size)
+{
+	struct watched *target = targets_find(t, pid);
+	char name[40];
+	ssize_t n;
+	int fd;
+
+	if (!target)
+		return -ESRCH;
+	snprintf(name, sizeof(name), "task/%d/comm", (int)tid);
+	fd = process_open_file(target->process, name);
+	if (fd < 0)
+		return fd;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n > 0 && buf[n - 1] == '\n')
+		n--;
+	if (n <= 0)
+		return -ESRCH;
+	buf[n] = 0;
+	return (int)n;
+}
+
+/* What a recording wants of the targets: AP_REC_*. */
+static uint32_t record_of(const struct options *options)
+{
+	if (options->command != COMMAND_RECORD)
+		return 0;
+	return AP_REC_POINTS | (options->flame.threads ? AP_REC_THREADS : 0) |
+	       (options->kernel ? AP_REC_KERNEL : 0) | (options->native ? AP_REC_NATIVE : 0);
+}
+
+int targets__open(struct targets *t, const struct options *options, struct refusal *why)
+{
+	size_t i;
+
+	*t = (struct targets){ .options = options };
+	t->watched = calloc(options->pid_cnt, sizeof(*t->watched));
+	if (!t->watched)
+		return refuse(why, EXIT_FAILED, "", "out of memory");
+	for (i = 0; i < options->pid_cnt; i++) {
+		t->cnt = i + 1;
+		if (watched__open(&t->watched[i], options->pid[i], options->threshold_ns,
+				  record_of(options), why))
+			return -1;
+	}
+	return 0;
+}
+
+void targets__close(struct targets *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->cnt; i++)
+		watched__close(&t->watched[i]);
+	free(t->watched);
+	*t = (struct targets){ 0 };
+}
+
+static void say_waiting(const struct watched *target)
+{
+	fprintf(stderr, "asyncprof: process %d runs Python %s without asyncio yet; waiting for it\n",
+		(int)process_pid(target->process), target->interpreter.version_text);
+}
+
+static void say_news(const struct targets *t, const struct watched *target, enum watched_news news)
+{
+	int pid = process_pid(target->process);
+
+	if (t->options->verbosity < 0)
+		return;
+	switch (news) {
+	case NEWS_NONE:
+		break;
+	case NEWS_ENDED:
+		fprintf(stderr, "asyncprof: process %d %s\n", pid,
+			target->execed ? "became another program (exec)" : "exited");
+		break;
+	case NEWS_MOVED:
+		fprintf(stderr,
+			"asyncprof: a thread of process %d left and took the probes with it; "
+			"they are back, what ran meanwhile was not seen\n",
+			pid);
+		break;
+	case NEWS_ASYNCIO:
+		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);
+		break;
+	}
+}
+
+int targets_attach(struct targets *t, struct session *s, watched_record emit, void *ctx,
+		   struct refusal *why)
+{
+	size_t i;
+
+	for (i = 0; i < t->cnt; i++) {
+		if (watched__attach(&t->watched[i], s, emit, ctx, why))
+			return -1;
+		if (t->watched[i].interpreter.asyncio == ASYNCIO_NOT_LOADED)
+			say_waiting(&t->watched[i]);
+	}
+	return 0;
+}
+
+size_t targets_check(struct targets *t, struct session *s)
+{
+	size_t i, left = 0;
+
+	for (i = 0; i < t->cnt; i++) {
+		struct refusal why;
+		int news = watched__check(&t->watched[i], s, &why);
+
+		/* Most likely it exits this moment: the next check tells. */
+		if (news < 0)
+			fprintf(stderr, "asyncprof: %s\n", why.what);
+		else
+			say_news(t, &t->watched[i], news);
+		left += t->watched[i].state != WATCHED_ENDED;
+	}
+	return left;
+}
+
+void targets_drop(struct targets *t, struct session *s)
+{
+	size_t i;
+
+	for (i = 0; i < t->cnt; i++)
+		if (t->watched[i].state == WATCHED_LIVE)
+			session__drop(s, process_pid(t->watched[i].process));
+}
