@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <jansson.h>
 
+#include "profiles.h"
 #include "report/json.h"
 #include "report/schema.h"
 #include "schema_check.h"
@@ -258,6 +259,92 @@ static void test_summary(void **state)
 	json_decref(object);
 }
 
+static struct made made;
+static struct made_evil evil;
+
+static void test_stack(void **state)
+{
+	json_t *object, *stack, *frame;
+
+	(void)state;
+	made_shop(&made);
+	for (size_t i = 0; i < made.profile.entry_cnt; i++) {
+		object = json_of_entry(&made.profile, &made.entries[i]);
+		assert_fits(object);
+		assert_true(number(object, "ms") == (double)made.entries[i].ns / 1e6);
+		json_decref(object);
+	}
+
+	/* A wait is measured, and leaf first. */
+	object = json_of_entry(&made.profile, &made.entries[1]);
+	assert_string_equal(string(object, "kind"), "blocked");
+	assert_string_equal(string(object, "cause"), "socket");
+	assert_string_equal(string(object, "what"), "task");
+	assert_string_equal(string(object, "task"), "worker");
+	assert_string_equal(string(object, "coro"), "Worker.run");
+	assert_string_equal(string(object, "loop"), "0x7f0000001000");
+	assert_string_equal(string(object, "thread"), "python3");
+	assert_null_at(object, "callback");
+	assert_true(json_is_false(json_object_get(object, "sampled")));
+	assert_true(number(object, "ts") == 1700000000.5);
+	stack = json_object_get(object, "stack");
+	assert_int_equal(json_array_size(stack), 3);
+	frame = json_array_get(stack, 0);
+	assert_string_equal(string(frame, "kind"), "wait");
+	assert_string_equal(string(frame, "func"), "recvfrom");
+	assert_string_equal(string(frame, "file"), "10.0.0.7:443");
+	assert_null_at(frame, "line");
+	frame = json_array_get(stack, 2);
+	assert_string_equal(string(frame, "func"), "Worker.run");
+	assert_true(number(frame, "line") == 40);
+	json_decref(object);
+
+	/* On CPU: sampled. A thread of a pool: no loop, and nothing that a loop ran. */
+	object = json_of_entry(&made.profile, &made.entries[7]);
+	assert_true(json_is_true(json_object_get(object, "sampled")));
+	assert_null_at(object, "loop");
+	assert_null_at(object, "what");
+	assert_null_at(object, "task");
+	json_decref(object);
+
+	/* No stack: an empty list. */
+	object = json_of_entry(&made.profile, &made.entries[5]);
+	assert_int_equal(json_array_size(json_object_get(object, "stack")), 0);
+	json_decref(object);
+}
+
+static void test_hostile_stack(void **state)
+{
+	struct capture capture;
+	json_t *object;
+
+	(void)state;
+	made_evil(&evil, EVIL);
+	capture_open(&capture);
+	assert_int_equal(json_print_stack(capture.file, &evil.made.profile, &evil.made.entries[1]),
+			 0);
+	assert_no_controls(capture_text(&capture), 1);
+	assert_int_equal(count(capture_text(&capture), "\n"), 1);
+	object = json_loads(capture_text(&capture), 0, NULL);
+	assert_fits(object);
+	assert_string_equal(string(object, "coro"), "coroa\033[2Jb\u202ec\\xff\r\n\x07\x7f\"'\\%n");
+	json_decref(object);
+	capture_close(&capture);
+}
+
+static void test_string(void **state)
+{
+	struct capture capture;
+
+	(void)state;
+	capture_open(&capture);
+	assert_int_equal(json_print_string(capture.file, "a\"\\\n\x7f\xff\xc3\xa4</script>"), 0);
+	assert_int_equal(json_print_string(capture.file, NULL), 0);
+	assert_string_equal(capture_text(&capture),
+			    "\"a\\\"\\\\\\n\\u007f\\\\xff\\u00E4</script>\"null");
+	capture_close(&capture);
+}
+
 /* The checker itself must be able to say no. */
 static void test_checker(void **state)
 {
@@ -316,7 +403,8 @@ int main(void)
 		cmocka_unit_test(test_unknown_is_null), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_hostile),		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_checker),		cmocka_unit_test(test_print_schema),
-		cmocka_unit_test(test_broken_output),
+		cmocka_unit_test(test_stack),		cmocka_unit_test(test_hostile_stack),
+		cmocka_unit_test(test_string),		cmocka_unit_test(test_broken_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
