@@ -172,6 +172,12 @@ static const char *percent(const struct times *times, char out[PERCENT_SZ])
 	return out;
 }
 
+/* Nothing has no unit. */
+static const char *duration(int64_t ns, char out[WORDS_DURATION_SZ])
+{
+	return ns ? words_duration(ns, out) : "0";
+}
+
 static void print_row(FILE *out, const struct display *display, int width,
 		      const struct flame_node *node, const struct times *times)
 {
@@ -183,8 +189,8 @@ static void print_row(FILE *out, const struct display *display, int width,
 
 	snprintf(whole, sizeof(whole), "%.*s%s", len, node->label, tail);
 	if (width >= WIDTH_BOTH)
-		fprintf(out, "  %10s  %10s", words_duration(times->old_ns, old),
-			words_duration(times->new_ns, now));
+		fprintf(out, "  %10s  %10s", duration(times->old_ns, old),
+			duration(times->new_ns, now));
 	fprintf(out, "  %s%10s %7s%s  %s\n",
 		words_paint(display, change_of(times) > 0 ? PAINT_RED : PAINT_GREEN),
 		signed_duration(change_of(times), change), percent(times, share),
