@@ -14,6 +14,11 @@ enum exit_code {
 	EXIT_PERMISSION = 4,
 	EXIT_KERNEL = 5,	/* the kernel lacks something */
 	EXIT_INTERPRETER = 6,	/* interpreter or loop not supported */
+
+	/* Of a program that we were to start, as env(1) and timeout(1) have them. */
+	EXIT_BEFORE_PROGRAM = 125, /* we failed before it began */
+	EXIT_CANNOT_EXECUTE = 126,
+	EXIT_NOT_FOUND = 127,
 };
 
 struct refusal {

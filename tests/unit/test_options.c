@@ -158,7 +158,9 @@ static void test_record(void **state)
 	assert_int_equal(options.pid_cnt, 2);
 	assert_int_equal(options.duration_ns, 30000000000);
 	assert_int_equal(options.rate_hz, 1000);
-	assert_int_equal(options.format, FORMAT_PPROF);
+	/* Each file has the format that its name tells. */
+	assert_int_equal(options.format, FORMAT_NONE);
+	assert_int_equal(options.outputs.cnt, 1);
 	assert_int_equal(options.flame.clock, FLAME_BLOCKED);
 	assert_int_equal(options.flame.by, FLAME_BY_FUNCTION);
 	assert_true(options.flame.per_process && options.flame.threads && options.flame.idle &&
@@ -179,9 +181,10 @@ static void test_record(void **state)
 	assert_int_equal(options.format, FORMAT_SVG);
 	assert_null(options.output);
 	options__free(&options);
-	accepts(&options, "record -p 7 -o x.ndjson --idle");
-	assert_int_equal(options.format, FORMAT_NDJSON);
-	assert_true(options.json);
+	accepts(&options, "record -p 7 -o x.ndjson --idle -o all.apdb -o x.svg --by function");
+	assert_int_equal(options.outputs.cnt, 3);
+	assert_string_equal(options.outputs.item[0], "x.ndjson");
+	assert_string_equal(options.outputs.item[2], "x.svg");
 	options__free(&options);
 }
 
@@ -423,6 +426,12 @@ static void test_refusals(void **state)
 		{"record -p 1 -o a.gif", EXIT_USAGE, "the name 'a.gif' tells no format",
 		 "speedscope"},
 		{"record -p 1 -o -", EXIT_USAGE, "in which format?", "speedscope"},
+		{"record -p 1 -o a.svg -o b.gif", EXIT_USAGE, "the name 'b.gif' tells no format",
+		 "speedscope"},
+		{"record -p 1 -f svg -o a -o b", EXIT_USAGE, "--format is for one file, not 2",
+		 "name"},
+		{"-p 1 -o a -o b", EXIT_USAGE, "--output was given twice", "one"},
+		{"report a -o a.svg -o b.svg", EXIT_USAGE, "--output was given twice", "one"},
 		{"record -p 1 -f text", EXIT_USAGE, "record writes no text", "watch"},
 		{"record -p 1 -o a.apdb --clock cpu", EXIT_USAGE, "--clock changes nothing in apdb",
 		 "report"},
@@ -473,6 +482,49 @@ static void test_refusals(void **state)
 				 why.remedy, why.code);
 		options__free(&options);
 	}
+}
+
+/* A program belongs to the user behind sudo. */
+static void test_sudo(void **state)
+{
+	static const char *const wrong[][2] = {
+		{"x", "5"}, {"", "5"}, {"-1", "5"}, {"4294967295", "5"}, {"5", ""}, {"5", "0x10"},
+	};
+	struct options options;
+	struct refusal why;
+	size_t i;
+
+	(void)state;
+	setenv("SUDO_UID", "1000", 1);
+	setenv("SUDO_GID", "0", 1);
+	accepts(&options, "-- true");
+	assert_true(options.has_sudo_user);
+	assert_int_equal(options.sudo_uid, 1000);
+	assert_int_equal(options.sudo_gid, 0);
+	options__free(&options);
+	accepts(&options, "--as-root -- true");
+	assert_false(options.has_sudo_user);
+	options__free(&options);
+	accepts(&options, "-p 1");
+	assert_false(options.has_sudo_user);
+	options__free(&options);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		setenv("SUDO_UID", wrong[i][0], 1);
+		setenv("SUDO_GID", wrong[i][1], 1);
+		if (!parse(&options, "-- true", &why))
+			fail_msg("'%s', '%s' is accepted", wrong[i][0], wrong[i][1]);
+		assert_int_equal(why.code, EXIT_USAGE);
+		options__free(&options);
+	}
+	setenv("SUDO_UID", "1000", 1);
+	unsetenv("SUDO_GID");
+	assert_int_equal(parse(&options, "-- true", &why), -1);
+	assert_non_null(strstr(why.what, "SUDO_GID"));
+	options__free(&options);
+	unsetenv("SUDO_UID");
+	accepts(&options, "-- true");
+	assert_false(options.has_sudo_user);
+	options__free(&options);
 }
 
 /* A word of any length and any bytes ends up in one short printable line. */
@@ -558,8 +610,8 @@ int main(void)
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_no_color),
 		cmocka_unit_test(test_times),	      cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_hostile_words), cmocka_unit_test(test_help_is_true),
-		cmocka_unit_test(test_record),	      cmocka_unit_test(test_report),
-		cmocka_unit_test(test_program),
+		cmocka_unit_test(test_sudo),	      cmocka_unit_test(test_record),
+		cmocka_unit_test(test_report),	      cmocka_unit_test(test_program),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

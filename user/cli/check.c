@@ -7,11 +7,26 @@
 #include "cli/parse.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/values.h"
 
-static int check_target(const struct options *options, struct refusal *why)
+/* Whom sudo did it for: a program to start is theirs, not root's. */
+static int find_sudo_user(struct options *options, struct refusal *why)
+{
+	const char *uid = getenv("SUDO_UID"), *gid = getenv("SUDO_GID");
+
+	if (!uid || !options->program || options->as_root)
+		return 0;
+	if (value_id("SUDO_UID", uid, &options->sudo_uid, why) ||
+	    value_id("SUDO_GID", gid ? gid : "", &options->sudo_gid, why))
+		return -1;
+	options->has_sudo_user = true;
+	return 0;
+}
+
+static int check_target(struct options *options, struct refusal *why)
 {
 	if (options->pid_cnt && options->program)
 		return refuse(why, EXIT_USAGE, "choose one", "-p and a program contradict");
@@ -19,7 +34,7 @@ static int check_target(const struct options *options, struct refusal *why)
 		return refuse(why, EXIT_USAGE, "give it after --, such as: -- python3 app.py",
 			      "--as-root is for a program that asyncprof starts");
 	if (options->pid_cnt || options->program)
-		return 0;
+		return find_sudo_user(options, why);
 	if (options->command == COMMAND_RECORD)
 		return refuse(why, EXIT_USAGE,
 			      "asyncprof record -p PID; find it with: pgrep -af python",

@@ -45,6 +45,9 @@ struct options {
 	size_t pid_cnt;		/* at least 1 for watch and record without a program; else 0 or more */
 	char **program;		/* after "--": argv of the program to start, ends with NULL; NULL: none */
 	bool as_root;		/* start it as root, not as the user behind sudo */
+	bool has_sudo_user;	/* start it as this one: SUDO_UID and SUDO_GID of the environment */
+	uid_t sudo_uid;
+	gid_t sudo_gid;
 	uint64_t duration_ns;	/* 0: until Ctrl-C */
 	uint64_t stall_cnt_max; /* -n: stop after that many stalls; 0: no limit */
 	uint64_t threshold_ns;	/* 100 ms unless given */
@@ -56,7 +59,7 @@ struct options {
 	unsigned int stack_depth; /* frames printed per stall in text; 0: the useful ones */
 	bool full_filenames;
 	const char *output; /* the last -o; NULL: stdout */
-	bool json;
+	bool json; /* -j; in report also when the format is FORMAT_NDJSON */
 	bool log;      /* lines as asyncio's debug log writes them */
 	bool no_color; /* --no-color, or NO_COLOR set and not empty */
 	int verbosity; /* -1: -q, 0, 1 and more: -v */

@@ -111,6 +111,18 @@ int value_count(const char *option, const char *text, uint64_t max, uint64_t *va
 	return 0;
 }
 
+int value_id(const char *name, const char *text, uint32_t *id, struct refusal *why)
+{
+	uint64_t value = 0;
+
+	/* (uid_t)-1 means "leave it as it is" to the system calls. */
+	if (strcmp(text, "0") && value_count(name, text, UINT32_MAX - 1, &value, why))
+		return refuse(why, EXIT_USAGE, "run it through sudo again, or give --as-root",
+			      "%s in the environment is no id: '%s'", name, value_show(text).text);
+	*id = (uint32_t)value;
+	return 0;
+}
+
 int value_add_pid(struct options *options, const char *text, struct refusal *why)
 {
 	uint64_t value;

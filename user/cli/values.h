@@ -33,6 +33,9 @@ int value_time(const char *text, bool seconds, uint64_t *ns, struct refusal *why
 int value_count(const char *option, const char *text, uint64_t max, uint64_t *value,
 		struct refusal *why);
 
+/* A user or group id, as `name` of the environment has it. */
+int value_id(const char *name, const char *text, uint32_t *id, struct refusal *why);
+
 /* Each process is kept once. */
 int value_add_pid(struct options *options, const char *text, struct refusal *why);
 

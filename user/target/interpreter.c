@@ -73,11 +73,11 @@ static int is_pypy(const char *base)
 }
 
 /* The executable's mapping: by its link, or the lowest mapped file when the link is gone. */
-static const struct mapping *find_executable(const struct search *s)
+static const struct mapping *find_executable(const struct process *p, const struct maps *maps)
 {
 	char path[4096];
 	const struct mapping *first = NULL;
-	ssize_t n = process_read_link(s->process, "exe", path, sizeof(path));
+	ssize_t n = process_read_link(p, "exe", path, sizeof(path));
 	char *mark;
 
 	if (n > 0) {
@@ -85,8 +85,8 @@ static const struct mapping *find_executable(const struct search *s)
 		if (mark && !mark[10])
 			*mark = '\0';
 	}
-	for (size_t i = 0; i < maps_cnt(s->maps); i++) {
-		const struct mapping *map = maps_at(s->maps, i);
+	for (size_t i = 0; i < maps_cnt(maps); i++) {
+		const struct mapping *map = maps_at(maps, i);
 
 		if (!map->ino)
 			continue;
@@ -96,6 +96,20 @@ static const struct mapping *find_executable(const struct search *s)
 			return map;
 	}
 	return first;
+}
+
+const struct mapping *interpreter_mapping(const struct process *p, const struct maps *maps,
+					  int *shared)
+{
+	const struct mapping *map = maps_find_file(maps, is_libpython);
+
+	*shared = !!map;
+	return map ? map : find_executable(p, maps);
+}
+
+int interpreter_is_in(const struct elf *e)
+{
+	return elf_dynsym(e, "Py_Initialize") || elf_symtab(e, "Py_Initialize");
 }
 
 /* Where the file is mapped, minus where it wants to be. Every executable mapping must agree. */
@@ -438,12 +452,9 @@ static int check_loops(struct search *s, struct interpreter *in, struct refusal 
 static int find_main_file(struct search *s, struct interpreter *in, struct symbols *sym,
 			  struct refusal *why)
 {
-	const struct mapping *map = maps_find_file(s->maps, is_libpython);
+	const struct mapping *map = interpreter_mapping(s->process, s->maps, &in->shared);
 	unsigned int major = 0, minor = 0;
 
-	in->shared = !!map;
-	if (!map)
-		map = find_executable(s);
 	if (maps_find_file(s->maps, is_pypy))
 		return refuse(why, EXIT_INTERPRETER, "run the program on CPython",
 			      "PyPy is not supported");
@@ -453,7 +464,7 @@ static int find_main_file(struct search *s, struct interpreter *in, struct symbo
 	process_escape(map->path, strlen(map->path), in->file, sizeof(in->file));
 	if (load_file(s, map, &s->elf, &s->bias, &in->fd[0], why))
 		return -1;
-	if (!elf_dynsym(s->elf, "Py_Initialize") && !elf_symtab(s->elf, "Py_Initialize"))
+	if (!interpreter_is_in(s->elf))
 		return refuse(why, EXIT_NO_PROCESS, remedy_python, "process %d (%s) is not Python",
 			      (int)process_pid(s->process), process_comm(s->process));
 	if (!version_from_name(in->file, &major, &minor) && (major != 3 || minor < 8))

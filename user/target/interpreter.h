@@ -10,7 +10,9 @@
 #ifndef ASYNCPROF_TARGET_INTERPRETER_H
 #define ASYNCPROF_TARGET_INTERPRETER_H
 
+#include "elf.h"
 #include "layout.h"
+#include "maps.h"
 #include "memory.h"
 #include "process.h"
 #include "record.h"
@@ -69,5 +71,11 @@ int interpreter_has_changed(const struct process *p, const struct interpreter *i
 
 /* What the kernel programs need to know. long_ns = min(threshold / 4, 10 ms). */
 void interpreter_target(const struct interpreter *in, uint64_t threshold_ns, struct ap_target *out);
+
+/* The file where an interpreter is, if the process has one; NULL: nothing is mapped. */
+const struct mapping *interpreter_mapping(const struct process *p, const struct maps *maps,
+					  int *shared);
+/* 1 when it is there: its symbols decide. */
+int interpreter_is_in(const struct elf *e);
 
 #endif
