@@ -54,6 +54,7 @@ struct unwinder {
 	struct native_frame *frames;
 	int frame_cnt;
 	int unknown;
+	int missed; /* 1: since the last frame, a word was wanted that is not in the copy */
 	enum native_end end;
 	int decided; /* 1: `end` is set */
 };
@@ -161,13 +162,16 @@ static bool get_thread(Dwfl *dwfl, pid_t tid, void *arg, void **thread_arg)
 
 static bool read_stack(Dwfl *dwfl, Dwarf_Addr addr, Dwarf_Word *result, void *arg)
 {
-	const struct native_sample *s = ((struct unwinder *)arg)->sample;
+	struct unwinder *u = arg;
+	const struct native_sample *s = u->sample;
 	uint64_t word;
 
 	(void)dwfl;
 	if (addr < s->stack_addr || s->stack_sz < sizeof(word) ||
-	    addr - s->stack_addr > s->stack_sz - sizeof(word))
+	    addr - s->stack_addr > s->stack_sz - sizeof(word)) {
+		u->missed = 1;
 		return false;
+	}
 	memcpy(&word, s->stack + (addr - s->stack_addr), sizeof(word));
 	*result = word;
 	return true;
@@ -336,6 +340,7 @@ static int visit(Dwfl_Frame *state, void *arg)
 	bool exact = false;
 	Dwarf_Addr ip;
 
+	u->missed = 0;
 	if (!dwfl_frame_pc(state, &ip, &exact))
 		return stop(u, NATIVE_CUT);
 	/* A return address may be the first byte of another function: the call is before it. */
@@ -366,11 +371,14 @@ int unwinder_run(struct unwinder *u, const struct native_sample *sample,
 	u->frames = frames;
 	u->frame_cnt = 0;
 	u->unknown = 0;
+	u->missed = 0;
 	u->decided = 0;
 	current = u;
 	result = dwfl_getthread_frames(u->dwfl, 1, visit, u);
+	/* A return address that can't be read is the thread's first frame to libdw, as one of 0 is.
+	 */
 	if (!u->decided)
-		u->end = result ? NATIVE_CUT : NATIVE_WHOLE;
+		u->end = result || u->missed ? NATIVE_CUT : NATIVE_WHOLE;
 	if (u->end == NATIVE_CUT && u->frame_cnt <= 1)
 		u->end = NATIVE_FAILED;
 	*end = u->end;
