@@ -29,7 +29,7 @@ struct model_options {
 	void (*on_point)(void *ctx, const struct point *point);
 	int64_t period_ns; /* of the tick: what a sample weighs as a point */
 	void *ctx;
-	/* Name of a kernel address, NULL: not known; lives until the next call. May be NULL. */
+	/* Name of a kernel address, NULL: not known; lives as long as the model. May be NULL. */
 	const char *(*kernel_symbol)(void *ctx, uint64_t ip);
 	/*
 	 * Name of a thread (comm) for a GIL holder, into buf (NUL terminated);

@@ -140,19 +140,41 @@ static struct point_frame *add_frame(struct points *points, enum frame_kind kind
 	return frame;
 }
 
-static void add_kernel(struct points *points, const struct thread *thread, uint64_t mark)
+static const char *kernel_symbol(const struct points *points, const struct ap_kernel *kernel,
+				 int64_t i)
+{
+	if (!points->options.kernel_symbol)
+		return NULL;
+	/* All but the leaf are return addresses: the call before one may be a function's last word. */
+	return points->options.kernel_symbol(points->options.ctx, kernel->ip[i] - (i > 0));
+}
+
+/* A switch is seen from a tracepoint in __schedule(): the frames of tracing are ours. */
+static int64_t first_of_switch(const struct points *points, const struct ap_kernel *kernel,
+			       int64_t cnt)
+{
+	for (int64_t i = 0; i < cnt && i < 8; i++) {
+		const char *symbol = kernel_symbol(points, kernel, i);
+
+		if (symbol && !strcmp(symbol, "__schedule"))
+			return i;
+	}
+	return 0;
+}
+
+static void add_kernel(struct points *points, const struct thread *thread, uint64_t mark,
+		       bool at_switch)
 {
 	const struct ap_kernel *kernel = thread ? thread->kernel : NULL;
+	int64_t cnt;
 
 	if (!kernel || kernel->mark != mark)
 		return;
-	for (int64_t i = 0; i < AP_KERNEL_MAX && i * 8 + 8 <= kernel->bytes; i++) {
-		struct point_frame *frame = add_frame(points, FRAME_KERNEL);
-
-		if (!points->options.kernel_symbol)
-			continue;
-		frame->func = points->options.kernel_symbol(points->options.ctx, kernel->ip[i]);
-	}
+	cnt = kernel->bytes / (int64_t)sizeof(kernel->ip[0]);
+	if (cnt > AP_KERNEL_MAX)
+		cnt = AP_KERNEL_MAX;
+	for (int64_t i = at_switch ? first_of_switch(points, kernel, cnt) : 0; i < cnt; i++)
+		add_frame(points, FRAME_KERNEL)->func = kernel_symbol(points, kernel, i);
 }
 
 static void add_native(struct points *points, const struct thread *thread, uint64_t mark)
@@ -229,7 +251,7 @@ void points_sample(struct points *points, const struct ap_sample *sample,
 
 	begin(points, &sample->head, sample->comm, sample->callee, sample->loop, evidence);
 	points->point.cause = CAUSE_CPU;
-	add_kernel(points, thread, sample->mark);
+	add_kernel(points, thread, sample->mark, false);
 	add_native(points, thread, sample->mark);
 	add_python(points, &sample->stack, codes);
 	hand_out(points, POINT_CPU, (uint64_t)points->options.period_ns);
@@ -283,7 +305,7 @@ void points_block(struct points *points, const struct ap_block *block,
 	begin(points, &block->head, block->comm, block->callee, block->loop, evidence);
 	points->python[0] = (struct stall_frame){};
 	if (block->off_ns) {
-		add_kernel(points, thread, block->out_ts);
+		add_kernel(points, thread, block->out_ts, true);
 		add_wait(points, block);
 		add_python(points, &block->stack, codes);
 		points->point.cause = cause_of_place(&place);

@@ -22,7 +22,7 @@ struct points_options {
 	int64_t unix_offset_ns; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
 	int64_t period_ns;	/* of the tick: the weight of a sample */
 	void (*on_point)(void *ctx, const struct point *point);
-	/* Name of a kernel address, NULL: not known; lives until the next call. May be NULL. */
+	/* Name of a kernel address, NULL: not known; lives as long as the model. May be NULL. */
 	const char *(*kernel_symbol)(void *ctx, uint64_t ip);
 	void *ctx;
 };
