@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -310,10 +311,13 @@ static int build_library(const char *name)
 		   "#define CALL __attribute__((noinline)) void\n"
 		   "CALL chain_c(long n) { for (long i = 0; i < n; i++) sum += i; }\n"
 		   "CALL chain_b(long n) { chain_c(n); __asm__ volatile(\"\"); }\n"
-		   "CALL chain_a(long n) { chain_b(n); __asm__ volatile(\"\"); }\n");
+		   "CALL chain_a(long n) { chain_b(n); __asm__ volatile(\"\"); }\n"
+		   "static CALL hidden(void (*f)(int)) { f(0); __asm__ volatile(\"\"); }\n"
+		   "CALL relay(void (*f)(int)) { hidden(f); __asm__ volatile(\"\"); }\n");
 	fclose(f);
-	snprintf(command, sizeof(command), "%s -O2 -shared -fPIC -o %s %s 2>&1", cc, library,
+	snprintf(command, sizeof(command), "%s -O2 -s -shared -fPIC -o %s %s 2>&1", cc, library,
 		 source);
+	/* Stripped, so that what is not exported has no name. */
 	return system(command);
 }
 
@@ -511,6 +515,49 @@ static void test_python_unlinked(void **state)
 	remove_library();
 }
 
+/*
+ * The leaf lies in a file that is known, its caller in one that came later; and the caller has no
+ * name, though functions that have one lie before and behind it.
+ */
+static void test_loaded_later(void **state)
+{
+	struct timespec until;
+	struct target t;
+	void (*relay)(void (*f)(int));
+	void *handle;
+
+	(void)state;
+	if (build_library("later.so")) {
+		remove_library();
+		print_message("# skip: no C compiler\n");
+		skip();
+	}
+	open_self(&t);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	handle = dlopen(library, RTLD_NOW);
+	assert_non_null(handle);
+	relay = (void (*)(void (*)(int)))(uintptr_t)dlsym(handle, "relay");
+	assert_non_null(relay);
+	relay(chain_c);
+	unwind(&t, &moment.sample);
+	assert_int_equal(t.cnt, 1);
+	assert_int_equal(t.end, NATIVE_FAILED);
+	/* maps are read once a second at most */
+	until.tv_sec += 1;
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+	unwind(&t, &moment.sample);
+	assert_true(t.cnt > 4);
+	assert_string_equal(t.frame[0].func, "chain_c");
+	assert_string_equal(t.frame[1].func, "");
+	assert_string_equal(t.frame[1].file, "later.so");
+	assert_string_equal(t.frame[2].func, "relay");
+	assert_string_equal(t.frame[3].func, "test_loaded_later");
+	assert_int_equal(t.end, NATIVE_WHOLE);
+	close_target(&t);
+	dlclose(handle);
+	remove_library();
+}
+
 /* --- Files that lie ------------------------------------------------------------------------ */
 
 static uint32_t next_random(uint32_t *seed)
@@ -655,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_bad_registers),
 		cmocka_unit_test(test_python),
 		cmocka_unit_test(test_python_unlinked),
+		cmocka_unit_test(test_loaded_later),
 		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_shrunk),
 		cmocka_unit_test(test_given_up),
