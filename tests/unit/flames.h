@@ -17,8 +17,8 @@ struct made {
 };
 
 #define MADE_ADD(array, cnt, ...)                                                                  \
-	(grow((void **)&(array), (cnt), sizeof(*(array))),                                         \
-	 (array)[(cnt)] = __VA_ARGS__, (uint32_t)(cnt)++)
+	(grow((void **)&(array), (cnt), sizeof(*(array))), (array)[(cnt)] = __VA_ARGS__,           \
+	 (uint32_t)(cnt)++)
 
 static inline void grow(void **array, size_t cnt, size_t size)
 {
@@ -223,7 +223,8 @@ static inline void made_service(struct made *made, int slower)
 	s = py(made, PROFILE_NONE, "Cache.expire", APP "cache.py", 19);
 	made_entry(made, loop, timer, s, POINT_CPU, 240 * MS, 24);
 	made_entry(made, loop, work, PROFILE_NONE, POINT_CPU, 130 * MS, 13);
-	s = py(made, PROFILE_NONE, "BaseEventLoop._run_once", LIBRARY "asyncio/base_events.py", 1890);
+	s = py(made, PROFILE_NONE, "BaseEventLoop._run_once", LIBRARY "asyncio/base_events.py",
+	       1890);
 	t = py(made, s, "heappop", LIBRARY "heapq.py", 135);
 	made_entry(made, loop, work, t, POINT_CPU, 160 * MS, 16);
 	made_entry(made, loop, work, PROFILE_NONE, POINT_IDLE, 14200 * MS, 900);

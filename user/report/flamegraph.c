@@ -85,7 +85,7 @@ static const char *share(int64_t part, int64_t whole, char out[16])
 	double percent = whole > 0 ? 100.0 * (double)part / (double)whole : 0;
 
 	if (part > 0 && percent < 0.01)
-		return "< 0.01 %";
+		return "under 0.01 %";
 	snprintf(out, 16, percent < 1 ? "%.2f %%" : "%.1f %%", percent);
 	return out;
 }
@@ -132,7 +132,7 @@ static void put_frame(FILE *out, const struct flame *flame, const struct drawn *
 	const struct flame_node *node = &flame->nodes[drawn->node];
 	double px = drawn->width * FLAMEGRAPH_WIDTH;
 
-	fprintf(out, "<svg class=\"f %s%s\" x=\"%.5g%%\" y=\"%" PRIu32 "\" width=\"%.5g%%\"",
+	fprintf(out, "<svg class=\"f %s%s\" x=\"%.4f%%\" y=\"%" PRIu32 "\" width=\"%.4f%%\"",
 		flame->compared ? change_class(node) : frame_class(node),
 		px < EDGE_MIN_PX ? " n" : "", drawn->x * 100, node->depth * ROW_PX,
 		drawn->width * 100);

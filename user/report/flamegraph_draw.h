@@ -15,7 +15,7 @@
 #include "model/flame.h"
 
 #define FLAMEGRAPH_WIDTH     1200  /* px that widths are judged by */
-#define FLAMEGRAPH_DRAWN_MAX 40000 /* Chromium 156 opens as many in 1.3 s, and zooms in 0.2 s */
+#define FLAMEGRAPH_DRAWN_MAX 20000 /* Chromium 156 opens as many in 2 s on one busy CPU */
 
 struct drawn {
 	uint32_t node;
