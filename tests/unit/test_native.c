@@ -315,7 +315,8 @@ static int build_library(const char *name)
 		   "static CALL hidden(void (*f)(int)) { f(0); __asm__ volatile(\"\"); }\n"
 		   "CALL relay(void (*f)(int)) { hidden(f); __asm__ volatile(\"\"); }\n");
 	fclose(f);
-	snprintf(command, sizeof(command), "%s -O2 -s -shared -fPIC -o %s %s 2>&1", cc, library,
+	snprintf(command, sizeof(command),
+		 "%s -O2 -fno-toplevel-reorder -s -shared -fPIC -o %s %s 2>&1", cc, library,
 		 source);
 	/* Stripped, so that what is not exported has no name. */
 	return system(command);

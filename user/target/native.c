@@ -517,15 +517,6 @@ static int take(struct native *n, const struct answer *a, struct native_frame *f
 	return a->value;
 }
 
-static int in_module(const struct native *n, uint64_t addr)
-{
-	for (size_t i = 0; i < n->module_cnt; i++) {
-		if (addr >= n->module[i].start && addr < n->module[i].end)
-			return 1;
-	}
-	return 0;
-}
-
 int native_unwind(struct native *n, const struct native_sample *sample,
 		  struct native_frame frames[NATIVE_FRAMES_MAX], enum native_end *end)
 {
@@ -535,8 +526,6 @@ int native_unwind(struct native *n, const struct native_sample *sample,
 	*end = NATIVE_FAILED;
 	if (n->failures >= FAILURES_MAX)
 		return -EIO;
-	if (!in_module(n, sample->reg[NATIVE_REGS_CNT - 1]) && now_ns() - n->read_ts >= REREAD_NS)
-		read_maps(n);
 	err = ask(n, sample, &a);
 	/* Something has been loaded meanwhile: once more, with it. */
 	if (!err && a.unknown && now_ns() - n->read_ts >= REREAD_NS && read_maps(n) == 1)
