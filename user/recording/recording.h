@@ -24,7 +24,7 @@ struct recording;
 /* What is known before the first point. Strings are copied. */
 struct recording_head {
 	const struct run_start *start;
-	int64_t period_ns; /* of the tick */
+	int64_t period_ns;   /* of the tick */
 	const char *machine; /* "x86_64, 2 CPUs"; NULL: not known */
 };
 
@@ -47,8 +47,14 @@ void recording__close(struct recording *recording);
  */
 int recording__process(struct recording *r, const struct run_target *process);
 int recording__point(struct recording *r, const struct point *point);
-int recording__stall(struct recording *r, const struct stall *stall);	/* closed, or ongoing: replaces by id */
-int recording__commit(struct recording *r);			/* once a second */
+int recording__stall(struct recording *r,
+		     const struct stall *stall); /* closed, or ongoing: replaces by id */
+int recording__commit(struct recording *r);	 /* once a second */
+/*
+ * What the run knows so far, for a recording that may be cut; a later one replaces it.
+ * It is written with the next commit. Not needed before recording__finish().
+ */
+int recording__summarise(struct recording *r, const struct run_summary *summary);
 /* Summary, loops, accounts, losses; marks it complete. */
 int recording__finish(struct recording *r, const struct run_summary *summary);
 
@@ -59,12 +65,13 @@ int recording__finish(struct recording *r, const struct run_summary *summary);
  */
 int recording_profile(struct recording *r, struct profile **out, struct refusal *why);
 int recording_start(struct recording *r, struct run_start *out, struct refusal *why);
-int recording_stalls(struct recording *r, void (*each)(void *ctx, const struct stall *stall), void *ctx,
-		     struct refusal *why);
+int recording_stalls(struct recording *r, void (*each)(void *ctx, const struct stall *stall),
+		     void *ctx, struct refusal *why);
 /*
  * What the run knew at its end. Of one that was cut: what can be told from the rows, with
  * `*complete` 0; accounts and losses after the last commit are not known then.
  */
-int recording_summary(struct recording *r, struct run_summary *out, int *complete, struct refusal *why);
+int recording_summary(struct recording *r, struct run_summary *out, int *complete,
+		      struct refusal *why);
 
 #endif
