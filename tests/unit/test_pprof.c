@@ -305,7 +305,7 @@ static void test_mappings(void **state)
 	location = location_of(file, sample->location_id[1]);
 	assert_string_equal(text(file, file->mapping[location->mapping_id - 1]->filename),
 			    "/usr/lib/libfoo.so");
-	/* A name of C is for pprof to demangle. */
+	/* A mangled name is for pprof to demangle. */
 	assert_int_equal(function_of(file, sample->location_id[1])->system_name,
 			 function_of(file, sample->location_id[1])->name);
 	assert_int_equal(location_of(file, sample->location_id[2])->mapping_id, 1);

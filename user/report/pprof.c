@@ -255,10 +255,11 @@ static void put_frame(struct writer *w, size_t index)
 	}
 	/*
 	 * pprof demangles what has equal names, and takes "<module>" for parameters of a C++
-	 * template (internal/symbolizer: demangleSingleFunction): that is only for C.
+	 * template (internal/symbolizer: demangleSingleFunction): that is only for mangled names.
 	 */
 	if (frame->kind == FRAME_NATIVE) {
-		key.system_name = key.name;
+		if (frame->func && !strncmp(frame->func, "_Z", 2))
+			key.system_name = key.name;
 		if (frame->file)
 			mapping = mapping_of(w, frame->file);
 	} else if (frame->kind == FRAME_KERNEL) {
