@@ -603,9 +603,10 @@ static void unwind_in(const uint8_t *bytes, size_t size, size_t left, uint32_t s
 		skip();
 	}
 	open_self(&t);
-	/* Shorter than it is mapped: whoever reads on gets SIGBUS. */
-	assert_int_equal(ftruncate(fd, (off_t)left), 0);
 	for (int i = 0; i < 8; i++) {
+		/* Whoever has it mapped gets SIGBUS from here on. */
+		if (i == 1)
+			assert_int_equal(ftruncate(fd, (off_t)left), 0);
 		sample.reg[16] = (uint64_t)(uintptr_t)map + next_random(&seed) % size;
 		unwind(&t, &sample);
 		assert_true(t.cnt <= NATIVE_FRAMES_MAX);
