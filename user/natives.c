@@ -119,18 +119,25 @@ void natives_read(struct natives *n)
 	stacks__read(n->stacks, on_stack, n);
 }
 
+/*
+ * The one nearest in time. perf takes the time before the program runs since 6.2
+ * (bpf_overflow_handler() prepares the sample first), after it before that.
+ */
 static struct waiting *find_waiting(struct natives *n, const struct ap_sample *sample)
 {
+	uint64_t nearest_ns = n->period_ns / 2;
 	struct waiting *found = NULL;
 	size_t i;
 
 	for (i = 0; i < WAITING_MAX; i++) {
 		struct waiting *w = &n->waiting[i];
+		uint64_t ns = w->ts > sample->mark ? w->ts - sample->mark : sample->mark - w->ts;
 
-		if (w->ts && w->native.head.tid == sample->head.tid &&
-		    w->native.head.tgid == sample->head.tgid && w->ts >= sample->mark &&
-		    w->ts - sample->mark < n->period_ns / 2 && (!found || w->ts < found->ts))
-			found = w;
+		if (!w->ts || w->native.head.tid != sample->head.tid ||
+		    w->native.head.tgid != sample->head.tgid || ns >= nearest_ns)
+			continue;
+		nearest_ns = ns;
+		found = w;
 	}
 	return found;
 }
