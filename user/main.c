@@ -8,6 +8,7 @@
 
 #include "cli/doctor.h"
 #include "cli/options.h"
+#include "recorder.h"
 #include "refusal.h"
 #include "report/schema.h"
 #include "watch.h"
@@ -34,6 +35,12 @@ static int run(const struct options *options)
 	switch (options->command) {
 	case COMMAND_WATCH:
 		code = watch_run(options, &why);
+		return code == EXIT_DONE ? EXIT_DONE : say(&why);
+	case COMMAND_RECORD:
+		code = record_run(options, &why);
+		return code == EXIT_DONE ? EXIT_DONE : say(&why);
+	case COMMAND_REPORT:
+		code = report_run(options, &why);
 		return code == EXIT_DONE ? EXIT_DONE : say(&why);
 	case COMMAND_DOCTOR:
 		return finish_stdout(doctor_print(stdout, options));
