@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "profiles.h"
+#include "report/escape.h"
 #include "report/json.h"
 #include "report/schema.h"
 #include "schema_check.h"
@@ -262,6 +263,20 @@ static void test_summary(void **state)
 static struct made made;
 static struct made_evil evil;
 
+/* The line of an entry, read back. */
+static json_t *entry_line(const struct profile_entry *entry)
+{
+	struct capture capture;
+	json_t *object;
+
+	capture_open(&capture);
+	assert_int_equal(json_print_stack(capture.file, &made.profile, entry), 0);
+	object = json_loads(capture_text(&capture), 0, NULL);
+	capture_close(&capture);
+	assert_fits(object);
+	return object;
+}
+
 static void test_stack(void **state)
 {
 	json_t *object, *stack, *frame;
@@ -269,14 +284,13 @@ static void test_stack(void **state)
 	(void)state;
 	made_shop(&made);
 	for (size_t i = 0; i < made.profile.entry_cnt; i++) {
-		object = json_of_entry(&made.profile, &made.entries[i]);
-		assert_fits(object);
+		object = entry_line(&made.entries[i]);
 		assert_true(number(object, "ms") == (double)made.entries[i].ns / 1e6);
 		json_decref(object);
 	}
 
 	/* A wait is measured, and leaf first. */
-	object = json_of_entry(&made.profile, &made.entries[1]);
+	object = entry_line(&made.entries[1]);
 	assert_string_equal(string(object, "kind"), "blocked");
 	assert_string_equal(string(object, "cause"), "socket");
 	assert_string_equal(string(object, "what"), "task");
@@ -300,7 +314,7 @@ static void test_stack(void **state)
 	json_decref(object);
 
 	/* On CPU: sampled. A thread of a pool: no loop, and nothing that a loop ran. */
-	object = json_of_entry(&made.profile, &made.entries[7]);
+	object = entry_line(&made.entries[7]);
 	assert_true(json_is_true(json_object_get(object, "sampled")));
 	assert_null_at(object, "loop");
 	assert_null_at(object, "what");
@@ -308,8 +322,16 @@ static void test_stack(void **state)
 	json_decref(object);
 
 	/* No stack: an empty list. */
-	object = json_of_entry(&made.profile, &made.entries[5]);
+	object = entry_line(&made.entries[5]);
 	assert_int_equal(json_array_size(json_object_get(object, "stack")), 0);
+	json_decref(object);
+
+	/* Nanoseconds, and more of them than a double has digits. */
+	made.entries[5].ns = 123456789012345678LL;
+	made.entries[5].cnt = UINT64_MAX / 2;
+	object = entry_line(&made.entries[5]);
+	assert_true(number(object, "ms") == 123456789012.345678);
+	assert_true(number(object, "count") == (double)(UINT64_MAX / 2));
 	json_decref(object);
 }
 
@@ -332,16 +354,67 @@ static void test_hostile_stack(void **state)
 	capture_close(&capture);
 }
 
+/* The whole of Unicode, and bytes that are none of it, against what jansson reads and writes. */
 static void test_string(void **state)
 {
+	static char name[5000], escaped[ESCAPE_SZ(sizeof(name))];
 	struct capture capture;
+	json_t *read;
 
 	(void)state;
 	capture_open(&capture);
 	assert_int_equal(json_print_string(capture.file, "a\"\\\n\x7f\xff\xc3\xa4</script>"), 0);
 	assert_int_equal(json_print_string(capture.file, NULL), 0);
 	assert_string_equal(capture_text(&capture),
-			    "\"a\\\"\\\\\\n\\u007f\\\\xff\\u00E4</script>\"null");
+			    "\"a\\\"\\\\\\n\\u007F\\\\xff\\u00E4</script>\"null");
+	for (uint32_t first = 1; first < 0x110000; first += 0x1234) {
+		size_t len = 0;
+
+		for (uint32_t c = first; c < first + 1000; c++) {
+			char *at = name + len;
+
+			if (c >= 0x10000)
+				*at++ = (char)(0xf0 | c >> 18),
+				*at++ = (char)(0x80 | (c >> 12 & 0x3f));
+			else if (c >= 0x800)
+				*at++ = (char)(0xe0 | c >> 12);
+			if (c >= 0x800)
+				*at++ = (char)(0x80 | (c >> 6 & 0x3f));
+			else if (c >= 0x80)
+				*at++ = (char)(0xc0 | c >> 6);
+			*at++ = (char)(c < 0x80 ? c : 0x80 | (c & 0x3f));
+			len = (size_t)(at - name);
+		}
+		name[len] = 0;
+		capture_reset(&capture);
+		assert_int_equal(json_print_string(capture.file, name), 0);
+		assert_no_controls(capture_text(&capture), 0);
+		read = json_loads(capture_text(&capture), JSON_DECODE_ANY, NULL);
+		escape_json(escaped, sizeof(escaped), name, len);
+		assert_true(json_is_string(read));
+		assert_string_equal(json_string_value(read), escaped);
+		json_decref(read);
+	}
+	capture_close(&capture);
+}
+
+static void test_forged_entry(void **state)
+{
+	struct capture capture;
+
+	(void)state;
+	made_shop(&made);
+	made.entries[0].task = 77;
+	made.entries[0].stack = 77;
+	made.entries[0].cause = (enum cause)77;
+	made.entries[0].ns = -1;
+	json_decref(entry_line(&made.entries[0]));
+	capture_open(&capture);
+	made.entries[1].thread = 77;
+	assert_int_equal(json_print_stack(capture.file, &made.profile, &made.entries[1]), -EINVAL);
+	made.threads[0].process = 77;
+	assert_int_equal(json_print_stack(capture.file, &made.profile, &made.entries[0]), -EINVAL);
+	assert_string_equal(capture_text(&capture), "");
 	capture_close(&capture);
 }
 
@@ -404,7 +477,8 @@ int main(void)
 		cmocka_unit_test(test_hostile),		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_checker),		cmocka_unit_test(test_print_schema),
 		cmocka_unit_test(test_stack),		cmocka_unit_test(test_hostile_stack),
-		cmocka_unit_test(test_string),		cmocka_unit_test(test_broken_output),
+		cmocka_unit_test(test_string),		cmocka_unit_test(test_forged_entry),
+		cmocka_unit_test(test_broken_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

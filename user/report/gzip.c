@@ -45,28 +45,36 @@ static int squeeze(struct gzip *gzip, int flush)
 	return 0;
 }
 
+/* What waits. */
+static int squeeze_in(struct gzip *gzip, int flush)
+{
+	gzip->z.next_in = gzip->in;
+	gzip->z.avail_in = (unsigned int)gzip->in_sz;
+	gzip->in_sz = 0;
+	return squeeze(gzip, flush);
+}
+
 int gzip_write(struct gzip *gzip, const void *bytes, size_t sz)
 {
 	const uint8_t *from = bytes;
 
 	while (sz) {
-		unsigned int piece_sz = sz < OUT_SZ ? (unsigned int)sz : OUT_SZ;
-		int err;
+		size_t room = sizeof(gzip->in) - gzip->in_sz, piece_sz = sz < room ? sz : room;
+		int err = 0;
 
-		gzip->z.next_in = (uint8_t *)from;
-		gzip->z.avail_in = piece_sz;
-		err = squeeze(gzip, Z_NO_FLUSH);
-		if (err)
-			return err;
+		memcpy(gzip->in + gzip->in_sz, from, piece_sz);
+		gzip->in_sz += piece_sz;
 		from += piece_sz;
 		sz -= piece_sz;
+		if (gzip->in_sz == sizeof(gzip->in))
+			err = squeeze_in(gzip, Z_NO_FLUSH);
+		if (err)
+			return err;
 	}
 	return 0;
 }
 
 int gzip_finish(struct gzip *gzip)
 {
-	gzip->z.next_in = NULL;
-	gzip->z.avail_in = 0;
-	return squeeze(gzip, Z_FINISH);
+	return squeeze_in(gzip, Z_FINISH);
 }

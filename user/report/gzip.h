@@ -7,12 +7,15 @@
 #define ASYNCPROF_GZIP_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <zlib.h>
 
 struct gzip {
 	FILE *out;
 	z_stream z;
+	uint8_t in[16384]; /* what waits: a call for each few bytes costs more than they do */
+	size_t in_sz;
 };
 
 /* Each 0, or a negative errno. gzip__close() frees, also after an error. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "report/escape.h"
-#include "report/selection.h"
 
 static json_t *text_or_null(const char *text)
 {
@@ -197,45 +196,6 @@ json_t *json_of_stall(const struct stall *stall)
 	return slow;
 }
 
-static json_t *json_of_point_stack(const struct profile *profile, uint32_t stack)
-{
-	uint32_t frames[FLAME_STACK_MAX];
-	size_t cnt = selection_frames(profile, stack, frames);
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < cnt; i++) {
-		const struct profile_frame *frame = &profile->frames[frames[i]];
-
-		json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:s}", "func",
-						      text_or_null(frame->func), "file",
-						      text_or_null(frame->file), "line",
-						      line_or_null(frame->line), "kind",
-						      frame_kind_name(frame->kind)));
-	}
-	return list;
-}
-
-json_t *json_of_entry(const struct profile *profile, const struct profile_entry *entry)
-{
-	const struct profile_thread *thread = &profile->threads[entry->thread];
-	const struct profile_task *task =
-		entry->task < profile->task_cnt ? &profile->tasks[entry->task] : NULL;
-
-	return json_pack(
-		"{s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:I,"
-		" s:b, s:o}",
-		"type", "stack", "ts", seconds(profile->start_unix_ns), "pid",
-		(json_int_t)profile->processes[thread->process].pid, "tid", (json_int_t)thread->tid,
-		"thread", text_or_null(thread->comm), "loop", address_or_null(thread->loop), "what",
-		task ? json_string(stall_kind_name(task->what)) : json_null(), "task",
-		text_or_null(task ? task->task : NULL), "coro",
-		text_or_null(task ? task->coro : NULL), "callback",
-		text_or_null(task ? task->callback : NULL), "kind", point_kind_name(entry->kind),
-		"cause", cause_name(selection_cause(entry)), "ms", ms(entry->ns), "count",
-		(json_int_t)entry->cnt, "sampled", entry->kind == POINT_CPU, "stack",
-		json_of_point_stack(profile, entry->stack));
-}
-
 static json_t *json_of_place(const struct loop_place *place)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:s, s:I, s:o, s:o}", "kind",
@@ -347,18 +307,6 @@ static int write_escaped(const char *buffer, size_t size, void *ctx)
 	return fwrite(buffer, 1, size, out) == size ? 0 : -1;
 }
 
-int json_print_string(FILE *out, const char *text)
-{
-	json_t *string = text_or_null(text);
-	int err;
-
-	if (!string)
-		return -ENOMEM;
-	err = json_dump_callback(string, write_escaped, out, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-	json_decref(string);
-	return err ? -EIO : 0;
-}
-
 static int print(FILE *out, json_t *object)
 {
 	int err;
@@ -382,11 +330,6 @@ int json_print_start(FILE *out, const struct run_start *start)
 int json_print_stall(FILE *out, const struct stall *stall)
 {
 	return print(out, json_of_stall(stall));
-}
-
-int json_print_stack(FILE *out, const struct profile *profile, const struct profile_entry *entry)
-{
-	return print(out, json_of_entry(profile, entry));
 }
 
 int json_print_summary(FILE *out, const struct run_summary *summary)

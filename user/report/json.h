@@ -23,6 +23,11 @@ struct json_t;
 int json_print_start(FILE *out, const struct run_start *start);
 int json_print_stall(FILE *out, const struct stall *stall);
 int json_print_summary(FILE *out, const struct run_summary *summary);
+
+/*
+ * A line too, but not flushed: there may be a million of them, and the caller
+ * flushes. Also -EINVAL: an entry that belongs to no thread or process.
+ */
 int json_print_stack(FILE *out, const struct profile *profile, const struct profile_entry *entry);
 
 /* Only the text as a JSON string ("null" for NULL), for what is too big for a tree of objects. */
@@ -32,6 +37,5 @@ int json_print_string(FILE *out, const char *text);
 struct json_t *json_of_start(const struct run_start *start);
 struct json_t *json_of_stall(const struct stall *stall);
 struct json_t *json_of_summary(const struct run_summary *summary);
-struct json_t *json_of_entry(const struct profile *profile, const struct profile_entry *entry);
 
 #endif

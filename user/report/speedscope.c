@@ -100,14 +100,29 @@ static uint32_t next_node(const struct flame *flame, uint32_t top, uint32_t at)
 	return at == top ? PROFILE_NONE : nodes[at].next;
 }
 
+/* Decimal digits, tens of millions of them: printf() takes half of all the time. */
+static void put_number(FILE *out, uint64_t number)
+{
+	char digits[20], *at = digits + sizeof(digits);
+
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	fwrite(at, 1, (size_t)(digits + sizeof(digits) - at), out);
+}
+
 /* A profile's name is its top's: the top is a frame only where it has nothing below it. */
 static void put_sample(struct writer *w, const struct flame_node *node, uint32_t top_depth)
 {
 	uint32_t first = node->depth > top_depth ? top_depth + 1 : top_depth;
 
 	fputc('[', w->out);
-	for (uint32_t depth = first; depth <= node->depth; depth++)
-		fprintf(w->out, depth > first ? ",%u" : "%u", w->path[depth]);
+	for (uint32_t depth = first; depth <= node->depth; depth++) {
+		if (depth > first)
+			putc(',', w->out);
+		put_number(w->out, w->path[depth]);
+	}
 	fputc(']', w->out);
 }
 
@@ -164,7 +179,9 @@ static void put_profile(struct writer *w, uint32_t top)
 	     at = alone ? PROFILE_NONE : next_node(flame, top, at)) {
 		if (nodes[at].self_ns <= 0)
 			continue;
-		fprintf(w->out, first ? "%lld" : ",%lld", (long long)nodes[at].self_ns);
+		if (!first)
+			putc(',', w->out);
+		put_number(w->out, (uint64_t)nodes[at].self_ns);
 		first = false;
 		total_ns += nodes[at].self_ns;
 	}
