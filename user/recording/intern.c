@@ -24,7 +24,7 @@ static uint64_t rotate(uint64_t x, int bits)
 }
 
 /* SipHash-1-3 with 128 bits of output: Aumasson and Bernstein, 2012. */
-static void sip_round(uint64_t v[4])
+static inline __attribute__((always_inline)) void sip_round(uint64_t v[4])
 {
 	v[0] += v[1];
 	v[1] = rotate(v[1], 13) ^ v[0];
@@ -38,7 +38,7 @@ static void sip_round(uint64_t v[4])
 	v[2] = rotate(v[2], 32);
 }
 
-static void sip_word(uint64_t v[4], uint64_t word)
+static inline void sip_word(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
 	sip_round(v);
@@ -55,44 +55,41 @@ void intern_hash_begin(const struct intern *intern, struct intern_hash *hash)
 				     }};
 }
 
-void intern_hash_add(struct intern_hash *hash, const void *bytes, size_t sz)
+void intern_hash_number(struct intern_hash *hash, uint64_t number)
 {
-	const unsigned char *at = bytes;
-
-	while (sz && hash->sz % 8) {
-		hash->tail |= (uint64_t)*at++ << 8 * (hash->sz % 8);
-		hash->sz++;
-		sz--;
-		if (hash->sz % 8 == 0) {
-			sip_word(hash->v, hash->tail);
-			hash->tail = 0;
-		}
-	}
-	for (; sz >= 8; sz -= 8, at += 8, hash->sz += 8) {
-		uint64_t word;
-
-		memcpy(&word, at, sizeof(word));
-		sip_word(hash->v, word);
-	}
-	for (; sz; sz--, hash->sz++)
-		hash->tail |= (uint64_t)*at++ << 8 * (hash->sz % 8);
+	sip_word(hash->v, number);
+	hash->word_cnt++;
 }
 
 void intern_hash_text(struct intern_hash *hash, const char *text)
 {
-	/* The length before it: no text can run over into the next. */
-	uint64_t sz = text ? strlen(text) : UINT64_MAX;
+	uint64_t word = 0;
+	size_t sz;
 
-	intern_hash_add(hash, &sz, sizeof(sz));
-	if (text)
-		intern_hash_add(hash, text, (size_t)sz);
+	if (!text) {
+		intern_hash_number(hash, UINT64_MAX);
+		return;
+	}
+	/* The length before it: whole words, the last one filled up, can't run into what follows.
+	 */
+	sz = strlen(text);
+	intern_hash_number(hash, sz);
+	for (; sz >= sizeof(word); sz -= sizeof(word), text += sizeof(word)) {
+		memcpy(&word, text, sizeof(word));
+		intern_hash_number(hash, word);
+	}
+	if (sz) {
+		word = 0;
+		memcpy(&word, text, sz);
+		intern_hash_number(hash, word);
+	}
 }
 
 static void hash_end(struct intern_hash *hash, uint64_t *low, uint64_t *high)
 {
 	uint64_t *v = hash->v;
 
-	sip_word(v, hash->tail | (uint64_t)hash->sz << 56);
+	sip_word(v, hash->word_cnt);
 	v[2] ^= 0xee;
 	for (int i = 0; i < 3; i++)
 		sip_round(v);

@@ -26,11 +26,10 @@ struct intern {
 	uint64_t key[2];
 };
 
-/* What is hashed: pieces one after the other. */
+/* What is hashed: numbers and texts, one after the other. */
 struct intern_hash {
 	uint64_t v[4];
-	uint64_t tail;
-	size_t sz;
+	uint64_t word_cnt;
 };
 
 /* `key` should be random. */
@@ -38,7 +37,7 @@ void intern__init(struct intern *intern, const uint64_t key[2]);
 void intern__free(struct intern *intern);
 
 void intern_hash_begin(const struct intern *intern, struct intern_hash *hash);
-void intern_hash_add(struct intern_hash *hash, const void *bytes, size_t sz);
+void intern_hash_number(struct intern_hash *hash, uint64_t number);
 void intern_hash_text(struct intern_hash *hash, const char *text); /* NULL is not "" */
 
 /*

@@ -31,7 +31,7 @@ static int64_t process_id(struct recording *r, uint32_t pid, bool *added)
 	struct intern_hash hash;
 
 	intern_hash_begin(processes, &hash);
-	intern_hash_add(&hash, &pid, sizeof(pid));
+	intern_hash_number(&hash, pid);
 	return intern_id(processes, &hash, PROCESSES_MAX, added);
 }
 
@@ -87,10 +87,10 @@ static int64_t thread_id(struct recording *r, const struct point *point, uint32_
 	if (process <= 0 || err)
 		return err ? err : process;
 	intern_hash_begin(&w->threads, &hash);
-	intern_hash_add(&hash, &process, sizeof(process));
-	intern_hash_add(&hash, &tid, sizeof(tid));
-	intern_hash_add(&hash, &plain, sizeof(plain));
-	intern_hash_add(&hash, &loop, sizeof(loop));
+	intern_hash_number(&hash, (uint64_t)process);
+	intern_hash_number(&hash, tid);
+	intern_hash_number(&hash, plain);
+	intern_hash_number(&hash, loop);
 	id = intern_id(&w->threads, &hash, cnt_max, &added);
 	if (!added)
 		return id;
@@ -129,7 +129,6 @@ static int64_t task_id(struct recording *r, const struct point *point, const cha
 {
 	struct writer *w = r->writer;
 	struct intern_hash hash;
-	uint8_t flags[2] = {(uint8_t)point->what, point->unnamed};
 	struct row row;
 	size_t sz;
 	bool added;
@@ -137,7 +136,7 @@ static int64_t task_id(struct recording *r, const struct point *point, const cha
 	int err;
 
 	intern_hash_begin(&w->tasks, &hash);
-	intern_hash_add(&hash, flags, sizeof(flags));
+	intern_hash_number(&hash, (uint64_t)point->what << 1 | point->unnamed);
 	intern_hash_text(&hash, name);
 	intern_hash_text(&hash, point->coro);
 	intern_hash_text(&hash, point->callback);
@@ -173,7 +172,6 @@ static int64_t frame_id(struct recording *r, enum frame_kind kind, const char *f
 			const char *file, int line)
 {
 	struct writer *w = r->writer;
-	int32_t numbers[2] = {(int32_t)kind, line > 0 ? line : 0};
 	struct intern_hash hash;
 	struct row row;
 	bool added;
@@ -182,7 +180,7 @@ static int64_t frame_id(struct recording *r, enum frame_kind kind, const char *f
 	int err;
 
 	intern_hash_begin(&w->frames, &hash);
-	intern_hash_add(&hash, numbers, sizeof(numbers));
+	intern_hash_number(&hash, (uint64_t)kind << 32 | (uint32_t)(line > 0 ? line : 0));
 	intern_hash_text(&hash, func);
 	intern_hash_text(&hash, file);
 	sz = text_sz(func) + text_sz(file);
@@ -204,7 +202,6 @@ static int64_t frame_id(struct recording *r, enum frame_kind kind, const char *f
 static int64_t stack_id(struct recording *r, int64_t parent, int64_t frame)
 {
 	struct writer *w = r->writer;
-	uint32_t both[2] = {(uint32_t)parent, (uint32_t)frame};
 	struct intern_hash hash;
 	struct row row;
 	bool added;
@@ -214,7 +211,7 @@ static int64_t stack_id(struct recording *r, int64_t parent, int64_t frame)
 	if (frame <= 0)
 		return frame;
 	intern_hash_begin(&w->stacks, &hash);
-	intern_hash_add(&hash, both, sizeof(both));
+	intern_hash_number(&hash, (uint64_t)parent << 32 | (uint64_t)frame);
 	id = intern_id(&w->stacks, &hash, STACKS_MAX, &added);
 	if (!added)
 		return id;

@@ -87,8 +87,6 @@ static int64_t point_id(struct recording *r, const struct point *point, int64_t 
 			int64_t task, int64_t stack, bool cut, uint32_t cnt_max)
 {
 	struct writer *w = r->writer;
-	uint32_t parts[6] = {(uint32_t)thread,	    (uint32_t)task,	    (uint32_t)stack,
-			     (uint32_t)point->kind, (uint32_t)point->cause, cut};
 	struct intern_hash hash;
 	struct row row;
 	bool added;
@@ -96,7 +94,9 @@ static int64_t point_id(struct recording *r, const struct point *point, int64_t 
 	int err;
 
 	intern_hash_begin(&w->points, &hash);
-	intern_hash_add(&hash, parts, sizeof(parts));
+	intern_hash_number(&hash, (uint64_t)thread << 32 | (uint64_t)task);
+	intern_hash_number(&hash, (uint64_t)stack << 32 | (uint64_t)point->kind << 16 |
+					  (uint64_t)point->cause << 1 | cut);
 	id = intern_id(&w->points, &hash, cnt_max, &added);
 	if (!added)
 		return id;

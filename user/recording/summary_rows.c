@@ -23,13 +23,12 @@ struct summing {
 /* The loop of a thread, new where `*added`. NULL: no room, or no memory. */
 static struct kept_loop *get_loop(struct summing *sum, uint32_t pid, uint32_t tid, bool *added)
 {
-	uint32_t key[2] = {pid, tid};
 	struct intern_hash hash;
 	struct kept_loop *kept;
 	int64_t id;
 
 	intern_hash_begin(&sum->threads, &hash);
-	intern_hash_add(&hash, key, sizeof(key));
+	intern_hash_number(&hash, (uint64_t)pid << 32 | tid);
 	id = intern_id(&sum->threads, &hash, LOOPS_MAX, added);
 	if (id > 0 && !*added)
 		return sum->loops[id - 1];
