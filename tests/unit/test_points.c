@@ -371,8 +371,14 @@ static void test_early_is_no_evidence(void **state)
 		sample_frame(&record, CODE_SLEEPER, 20);
 		feed(model, &record);
 	}
+	make_slow(&record, 1, 150);
+	feed(model, &record);
 	model__counts(model, &counts);
-	assert_true(counts.evicted_evidence > 0);
+	assert_int_equal(counts.evicted_evidence, 0);
+	make_slow(&record, 41, 150);
+	feed(model, &record);
+	model__counts(model, &counts);
+	assert_int_equal(counts.evicted_evidence, 1);
 	assert_int_equal(got.cnt, 0);
 	model__free(model);
 }

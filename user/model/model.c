@@ -16,15 +16,14 @@
 #include "model/evidence.h"
 #include "model/points.h"
 #include "model/resolve.h"
+#include "model/sound.h"
 
 #define THREADS_MAX	   1024
 #define EVIDENCE_MAX	   1024
 #define EVIDENCE_BYTES_MAX (16U << 20)
+#define EVICTED_MAX	   4096 /* a power of two */
 /* AP_OPEN_MAX callbacks can be open on a thread; as many again may have ended unreported. */
 #define EVIDENCE_THREAD_MAX (2 * AP_OPEN_MAX)
-
-/* Of a callback: two years. What says more is forged, and sums of it would overflow. */
-#define DURATION_MAX_NS (1ULL << 56)
 
 /* The largest well-formed record: a code object with its line table. */
 #define RECORD_MAX (64U << 10)
@@ -50,6 +49,7 @@ struct model {
 	struct evidence *evidence; /* by key */
 	struct evidence *used;	   /* the same, longest unused first */
 	size_t evidence_bytes;
+	struct evidence_key evicted[EVICTED_MAX]; /* the last ones: whose samples were forgotten */
 	struct model_counts counts;
 	const struct loop **loops; /* handed out by model__summarise() */
 	struct resolved resolved;
@@ -177,11 +177,32 @@ static struct evidence *find_evidence(struct model *model, const struct ap_head 
 	return evidence;
 }
 
-/* Of a callback that was never late, as recordings hear of many, nothing is missed. */
+static struct evidence_key *evicted_slot(struct model *model, const struct evidence_key *key)
+{
+	uint64_t mix = (key->seq ^ (uint64_t)key->tid << 20 ^ (uint64_t)key->pid << 40) *
+		       0x9e3779b97f4a7c15ULL;
+
+	return &model->evicted[mix >> 32 & (EVICTED_MAX - 1)];
+}
+
+/* Most callbacks that were late for a moment end in time: only a stall misses what was forgotten. */
 static void evict(struct model *model, struct evidence *evidence)
 {
-	model->counts.evicted_evidence += evidence->late;
+	if (evidence->late)
+		*evicted_slot(model, &evidence->key) = evidence->key;
 	drop_evidence(model, evidence);
+}
+
+static void count_evicted(struct model *model, const struct ap_slow *slow)
+{
+	const struct evidence_key key = {
+		.seq = slow->seq, .pid = slow->head.tgid, .tid = slow->head.tid};
+	struct evidence_key *evicted = evicted_slot(model, &key);
+
+	if (memcmp(evicted, &key, sizeof(key)) != 0)
+		return;
+	model->counts.evicted_evidence++;
+	*evicted = (struct evidence_key){};
 }
 
 /* Room for one more: first of the same thread, so that one can't push out the others. */
@@ -234,32 +255,6 @@ static struct evidence *get_evidence(struct model *model, const struct ap_head *
 
 /* --- Records ---------------------------------------------------------------- */
 
-/* A head that fits its bytes, and a size that this kind can have. */
-static int check(const struct ap_head *head, size_t record_sz)
-{
-	static const size_t least[AP_KIND_CNT] = {
-		[AP_NAME] = sizeof(struct ap_name),
-		[AP_CODE] = offsetof(struct ap_code, linetable),
-		[AP_SAMPLE] = offsetof(struct ap_sample, stack.frame),
-		[AP_BLOCK] = offsetof(struct ap_block, stack.frame),
-		[AP_SLOW] = sizeof(struct ap_slow),
-		[AP_GONE] = sizeof(struct ap_gone),
-		[AP_KERNEL] = sizeof(struct ap_kernel),
-		[AP_NATIVE] = offsetof(struct ap_native, frame),
-	};
-
-	if (head->size != record_sz || !head->kind || head->kind >= AP_KIND_CNT)
-		return -EBADMSG;
-	return record_sz < least[head->kind] ? -EBADMSG : 0;
-}
-
-static int check_stack(const struct ap_stack *stack, size_t bytes)
-{
-	if (stack->cnt > AP_FRAMES_MAX || stack->cut > AP_CUT_NO_FRAME)
-		return -EBADMSG;
-	return bytes < stack->cnt * sizeof(stack->frame[0]) ? -EBADMSG : 0;
-}
-
 static int keep(struct model *model, struct evidence *evidence, size_t bytes_before, int err)
 {
 	model->evidence_bytes += evidence->bytes - bytes_before;
@@ -271,25 +266,13 @@ static int keep(struct model *model, struct evidence *evidence, size_t bytes_bef
 
 static int feed_name(struct model *model, const struct ap_name *name)
 {
-	struct evidence *evidence;
+	struct evidence *evidence = get_evidence(model, &name->head, name->seq);
 	size_t bytes;
 
-	if (name->callee > AP_CALLEE_ITERATION)
-		return -EBADMSG;
-	evidence = get_evidence(model, &name->head, name->seq);
 	if (!evidence)
 		return -ENOMEM;
 	bytes = evidence->bytes;
 	return keep(model, evidence, bytes, evidence_name(evidence, name));
-}
-
-static int feed_code(struct model *model, const struct ap_code *code)
-{
-	size_t room = code->head.size - offsetof(struct ap_code, linetable);
-
-	if (code->linetable_kept > room || code->linetable_kept > code->linetable_len)
-		return -EBADMSG;
-	return codes__add(model->codes, code);
 }
 
 static int feed_sample(struct model *model, const struct ap_sample *sample)
@@ -297,9 +280,6 @@ static int feed_sample(struct model *model, const struct ap_sample *sample)
 	struct evidence *evidence;
 	size_t bytes;
 
-	if (check_stack(&sample->stack,
-			sample->head.size - offsetof(struct ap_sample, stack.frame)))
-		return -EBADMSG;
 	if (model->points && sample->flags & AP_T_POINT)
 		points_sample(model->points, sample,
 			      find_evidence(model, &sample->head, sample->seq), model->codes);
@@ -318,9 +298,6 @@ static int feed_block(struct model *model, const struct ap_block *block)
 	struct evidence *evidence;
 	size_t bytes;
 
-	if (block->off >= AP_OFF_CNT || block->file.path_len > AP_PATH_SZ ||
-	    check_stack(&block->stack, block->head.size - offsetof(struct ap_block, stack.frame)))
-		return -EBADMSG;
 	if (model->points && block->flags & AP_T_POINT)
 		points_block(model->points, block, find_evidence(model, &block->head, block->seq),
 			     model->codes);
@@ -332,28 +309,6 @@ static int feed_block(struct model *model, const struct ap_block *block)
 	evidence->late = true;
 	bytes = evidence->bytes;
 	return keep(model, evidence, bytes, evidence_block(evidence, block));
-}
-
-static int feed_kernel(struct model *model, const struct ap_kernel *kernel)
-{
-	return model->points ? points_kernel(model->points, kernel) : 0;
-}
-
-static int feed_native(struct model *model, const struct ap_native *native)
-{
-	size_t room = native->head.size - offsetof(struct ap_native, frame);
-
-	if (native->cnt > AP_NATIVE_MAX || native->head.size > sizeof(*native) ||
-	    room < native->cnt * sizeof(native->frame[0]))
-		return -EBADMSG;
-	for (uint32_t i = 0; i < native->cnt; i++) {
-		const struct ap_native_frame *frame = &native->frame[i];
-
-		if (!memchr(frame->func, 0, sizeof(frame->func)) ||
-		    !memchr(frame->file, 0, sizeof(frame->file)))
-			return -EBADMSG;
-	}
-	return model->points ? points_native(model->points, native) : 0;
 }
 
 static void set_id(const struct ap_slow *slow, unsigned int life, struct stall *stall)
@@ -398,16 +353,7 @@ static int feed_slow(struct model *model, const struct ap_slow *slow)
 	struct thread *thread;
 	int err = 0;
 
-	if (slow->place_cnt > AP_PLACES_MAX || slow->end >= AP_END_CNT ||
-	    slow->callee > AP_CALLEE_ITERATION)
-		return -EBADMSG;
-	if (slow->hi_ts < slow->start_ts || slow->hi_ts - slow->start_ts > DURATION_MAX_NS)
-		return -EBADMSG;
-	for (uint32_t i = 0; i < slow->place_cnt; i++) {
-		if (slow->place[i].off >= AP_OFF_CNT)
-			return -EBADMSG;
-	}
-
+	count_evicted(model, slow);
 	thread = get_thread(model, slow->head.tgid, slow->head.tid);
 	evidence = find_evidence(model, &slow->head, slow->seq);
 	resolve_stall(slow, evidence, model->codes, resolved);
@@ -464,51 +410,47 @@ static int feed_gone(struct model *model, const struct ap_gone *gone)
 	return 0;
 }
 
+static int feed(struct model *model, const struct ap_head *head)
+{
+	const void *record = head;
+
+	switch (head->kind) {
+	case AP_NAME:
+		return feed_name(model, record);
+	case AP_CODE:
+		return codes__add(model->codes, record);
+	case AP_SAMPLE:
+		return feed_sample(model, record);
+	case AP_BLOCK:
+		return feed_block(model, record);
+	case AP_SLOW:
+		return feed_slow(model, record);
+	case AP_GONE:
+		return feed_gone(model, record);
+	case AP_KERNEL:
+		return model->points ? points_kernel(model->points, record) : 0;
+	case AP_NATIVE:
+		return model->points ? points_native(model->points, record) : 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
 int model__feed(struct model *model, const void *record, size_t record_sz)
 {
-	const void *copy = model->record;
-	struct ap_head head;
-	int err = -EBADMSG;
+	const struct ap_head *head = (const void *)model->record;
 
-	if (record_sz < sizeof(head) || record_sz > sizeof(model->record))
-		goto out;
-	memcpy(&head, record, sizeof(head));
-	if (check(&head, record_sz))
-		goto out;
+	if (record_sz < sizeof(*head) || record_sz > sizeof(model->record))
+		goto malformed;
 	/* Aligned, and followed by enough bytes for the largest struct. */
 	memcpy(model->record, record, record_sz);
-	switch (head.kind) {
-	case AP_NAME:
-		err = feed_name(model, copy);
-		break;
-	case AP_CODE:
-		err = feed_code(model, copy);
-		break;
-	case AP_SAMPLE:
-		err = feed_sample(model, copy);
-		break;
-	case AP_BLOCK:
-		err = feed_block(model, copy);
-		break;
-	case AP_SLOW:
-		err = feed_slow(model, copy);
-		break;
-	case AP_GONE:
-		err = feed_gone(model, copy);
-		break;
-	case AP_KERNEL:
-		err = feed_kernel(model, copy);
-		break;
-	case AP_NATIVE:
-		err = feed_native(model, copy);
-		break;
-	}
-out:
-	if (err == -EBADMSG)
-		model->counts.malformed++;
-	else
-		model->counts.received[head.kind]++;
-	return err;
+	if (!sound_record(head, record_sz))
+		goto malformed;
+	model->counts.received[head->kind]++;
+	return feed(model, head);
+malformed:
+	model->counts.malformed++;
+	return -EBADMSG;
 }
 
 /* --- Summary ------------------------------------------------------------------ */
