@@ -313,7 +313,14 @@ static int build_library(const char *name)
 		   "CALL chain_b(long n) { chain_c(n); __asm__ volatile(\"\"); }\n"
 		   "CALL chain_a(long n) { chain_b(n); __asm__ volatile(\"\"); }\n"
 		   "static CALL hidden(void (*f)(int)) { f(0); __asm__ volatile(\"\"); }\n"
-		   "CALL relay(void (*f)(int)) { hidden(f); __asm__ volatile(\"\"); }\n");
+		   "CALL relay(void (*f)(int)) { hidden(f); __asm__ volatile(\"\"); }\n"
+		   /* what calls a cold function is moved away */
+		   "__attribute__((noinline, cold)) void unlikely(void (*f)(int), long n)\n"
+		   "{ f(0); sum += n; }\n"
+		   "#define OP(i) if (n == i) { unlikely(f, sum + i); sum *= i; } sum += n;\n"
+		   "CALL _PyEval_EvalFrameDefault(long n, void (*f)(int))\n"
+		   "{ OP(0) OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) }\n"
+		   "CALL after_eval(void) { sum++; }\n");
 	fclose(f);
 	snprintf(command, sizeof(command),
 		 "%s -O2 -fno-toplevel-reorder -s -shared -fPIC -o %s %s 2>&1", cc, library,
@@ -559,6 +566,40 @@ static void test_loaded_later(void **state)
 	remove_library();
 }
 
+/*
+ * A stripped interpreter whose eval function calls from a part of it that gcc moved away: the
+ * stack ends there, whatever the part is called.
+ */
+static void test_eval_part(void **state)
+{
+	struct target t;
+	void (*run)(long n, void (*f)(int));
+	void *handle;
+
+	(void)state;
+	if (build_library("libpython-part.so")) {
+		remove_library();
+		print_message("# skip: no C compiler\n");
+		skip();
+	}
+	handle = dlopen(library, RTLD_NOW);
+	assert_non_null(handle);
+	run = (void (*)(long, void (*)(int)))(uintptr_t)dlsym(handle, "_PyEval_EvalFrameDefault");
+	assert_non_null(run);
+	open_self(&t);
+	for (long n = 0; n < 12; n++) {
+		run(n, chain_c);
+		unwind(&t, &moment.sample);
+		assert_int_equal(t.cnt, 2);
+		assert_string_equal(t.frame[0].func, "chain_c");
+		assert_string_equal(t.frame[1].func, "unlikely");
+		assert_int_equal(t.end, NATIVE_WHOLE);
+	}
+	close_target(&t);
+	dlclose(handle);
+	remove_library();
+}
+
 /* --- Files that lie ------------------------------------------------------------------------ */
 
 static uint32_t next_random(uint32_t *seed)
@@ -705,6 +746,7 @@ int main(void)
 		cmocka_unit_test(test_python),
 		cmocka_unit_test(test_python_unlinked),
 		cmocka_unit_test(test_loaded_later),
+		cmocka_unit_test(test_eval_part),
 		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_shrunk),
 		cmocka_unit_test(test_given_up),

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "target/eval_part.h"
 #include "target/native_symbols.h"
 
 /* Addresses whose symbol and unwind information are known already; a power of two. */
@@ -30,6 +31,7 @@ struct module {
 	Dwarf_CFI *cfi; /* NULL: none */
 	Dwarf_Addr bias;
 	struct native_symbols *symbols; /* NULL: not asked for yet */
+	uint64_t part_start, part_end;	/* of the file: eval's part that has no name; 0: none */
 };
 
 /* What an address is. */
@@ -38,6 +40,7 @@ struct place {
 	struct module *module;
 	const struct native_symbol *symbol; /* NULL: none */
 	int covered;			    /* 1: has unwind information */
+	int eval;			    /* 1: in the eval function, or its part */
 };
 
 struct unwinder {
@@ -89,6 +92,16 @@ static int is_image(int fd)
 	       (head.e_type == ET_DYN || head.e_type == ET_EXEC);
 }
 
+static void find_part(struct module *m, int fd)
+{
+	struct elf *e;
+
+	if (elf__read(fd, &e))
+		return;
+	eval_part_find(e, &m->part_start, &m->part_end);
+	elf__close(e);
+}
+
 static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
 		    char **file_name, Elf **elf)
 {
@@ -102,6 +115,8 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 		close(fd);
 		return -1;
 	}
+	if (fd >= 0 && m->is.interpreter)
+		find_part(m, fd);
 	if (fd >= 0)
 		*file_name = strdup(name);
 	return fd >= 0 ? fd : -1;
@@ -291,9 +306,15 @@ static const struct place *look_up(struct unwinder *u, uint64_t addr)
 	p->module = find_module(u, addr);
 	p->symbol = NULL;
 	p->covered = 0;
+	p->eval = 0;
 	if (p->module && !load(p->module)) {
-		p->symbol = native_symbols_find(p->module->symbols, addr);
-		p->covered = has_cfi(p->module, addr);
+		const struct module *m = p->module;
+
+		p->symbol = native_symbols_find(m->symbols, addr);
+		p->covered = has_cfi(m, addr);
+		p->eval = p->symbol
+				  ? p->symbol->eval
+				  : addr - m->bias >= m->part_start && addr - m->bias < m->part_end;
 	}
 	return p;
 }
@@ -352,7 +373,7 @@ static int visit(Dwfl_Frame *state, void *arg)
 			add_frame(u, ip, p);
 		return stop(u, NATIVE_CUT);
 	}
-	if (p->symbol && p->symbol->eval)
+	if (p->eval)
 		return stop(u, NATIVE_WHOLE);
 	if (p->module->is.interpreter && !knows_eval(u))
 		return stop(u, NATIVE_CUT);
