@@ -12,8 +12,7 @@
 #include "report/markup.h"
 #include "report/words.h"
 
-/* The assembler takes them in as they are, so that they can be files that editors and linters know.
- */
+/* The assembler takes them in as they are: they stay files that editors and linters know. */
 #define EMBED(name, path)                                                                          \
 	__asm__(".pushsection .rodata\n" #name ":\n.incbin \"" path "\"\n" #name                   \
 		"_end:\n.byte 0\n.popsection\n");                                                  \
@@ -25,7 +24,8 @@ EMBED(flamegraph_css, "user/report/flamegraph.css");
 
 #define ROW_PX	      20
 #define MARGIN_PX     16
-#define LEGEND_TOP_PX 64
+#define LINE_PX	      19
+#define LEGEND_TOP_PX 64 /* without a subtitle above it */
 #define GRAPH_TOP_PX  90
 #define TEXT_MIN_PX   22 /* a narrower frame has no room for a letter and the dots after it */
 #define EDGE_MIN_PX   3	 /* a narrower one would be all edge */
@@ -100,7 +100,8 @@ static void put_title(FILE *out, const struct flame *flame, const struct flame_n
 
 	fputs("<title>", out);
 	markup_text(out, node->label);
-	if (node->file) {
+	/* Of native code the label says the file already. */
+	if (node->file && node->kind == FLAME_PYTHON) {
 		fputc('\n', out);
 		markup_text(out, node->file);
 		if (node->line > 0)
@@ -176,20 +177,21 @@ static void put_graph(FILE *out, const struct flame *flame, const struct drawing
 static void put_total(FILE *out, const struct flame *flame)
 {
 	static const char *const of[FLAME_CLOCK_CNT] = {
-		[FLAME_WALL] = "on CPU and blocked",
-		[FLAME_CPU] = "on CPU, sampled",
+		[FLAME_WALL] = "on CPU or blocked",
+		[FLAME_CPU] = "on CPU",
 		[FLAME_BLOCKED] = "blocked",
 	};
 	enum flame_clock clock = flame->options.clock;
 	char time[WORDS_DURATION_SZ];
 
-	fprintf(out, "%s %s", words_duration(flame->nodes[0].total_ns, time),
-		of[(unsigned int)clock < FLAME_CLOCK_CNT ? clock : FLAME_WALL]);
+	fputs(words_duration(flame->nodes[0].total_ns, time), out);
 	if (clock == FLAME_WALL && flame->options.idle)
-		fputs(", idle too", out);
+		fputs(" on CPU, blocked or idle", out);
+	else
+		fprintf(out, " %s", of[(unsigned int)clock < FLAME_CLOCK_CNT ? clock : FLAME_WALL]);
 	if (flame->compared)
-		fprintf(out, "; before %s", words_duration(flame->nodes[0].old_total_ns, time));
-	fprintf(out, "; by %s", flame_by_name(flame->options.by));
+		fprintf(out, ", before %s", words_duration(flame->nodes[0].old_total_ns, time));
+	fprintf(out, ", by %s", flame_by_name(flame->options.by));
 }
 
 /* What of the flame the picture does not show; nothing, when it shows all. */
@@ -263,25 +265,38 @@ static int finish(FILE *out)
 
 /* --- The two documents ------------------------------------------------------- */
 
+static unsigned int graph_top(const struct flamegraph *words)
+{
+	return GRAPH_TOP_PX + (words->subtitle ? LINE_PX : 0);
+}
+
 static void put_svg_head(FILE *out, const struct flame *flame, const struct drawing *drawing,
 			 const struct flamegraph *words)
 {
 	struct legend found[LEGEND_CNT];
 	size_t cnt = find_legend(flame, drawing, found);
-	unsigned int x = MARGIN_PX;
+	unsigned int x = MARGIN_PX, y = LEGEND_TOP_PX;
 
 	fprintf(out, "<g id=\"head\"><text class=\"title\" x=\"%d\" y=\"30\">", MARGIN_PX);
 	markup_text(out, words->title);
 	fprintf(out, "</text>\n<text class=\"sub\" id=\"total\" x=\"%d\" y=\"51\">", MARGIN_PX);
 	put_total(out, flame);
-	fputs("</text>\n<g id=\"legend\">", out);
+	fputs("</text>\n", out);
+	if (words->subtitle) {
+		fprintf(out, "<text class=\"sub\" id=\"subtitle\" x=\"%d\" y=\"%u\">", MARGIN_PX,
+			y + 6);
+		markup_text(out, words->subtitle);
+		fputs("</text>\n", out);
+		y += LINE_PX;
+	}
+	fputs("<g id=\"legend\">", out);
 	for (size_t i = 0; i < cnt; i++) {
-		fprintf(out, "<g class=\"key\"><rect class=\"%s\" x=\"%u\" y=\"%d\" width=\"12\" ",
-			found[i].css, x, LEGEND_TOP_PX);
+		fprintf(out, "<g class=\"key\"><rect class=\"%s\" x=\"%u\" y=\"%u\" width=\"12\" ",
+			found[i].css, x, y);
 		fprintf(out,
 			"height=\"12\" rx=\"3\"/><text class=\"sub\" x=\"%u\" "
-			"y=\"%d\">%s</text></g>",
-			x + 18, LEGEND_TOP_PX + 10, found[i].words);
+			"y=\"%u\">%s</text></g>",
+			x + 18, y + 10, found[i].words);
 		x += 44 + 7 * (unsigned int)strlen(found[i].words);
 	}
 	fputs("</g></g>\n", out);
@@ -290,13 +305,11 @@ static void put_svg_head(FILE *out, const struct flame *flame, const struct draw
 static void put_svg_foot(FILE *out, const struct flame *flame, const struct drawing *drawing,
 			 const struct flamegraph *words)
 {
-	uint32_t y = GRAPH_TOP_PX + graph_height(drawing) + 22;
+	uint32_t y = graph_top(words) + graph_height(drawing) + 22;
 
 	fprintf(out, "<g id=\"foot\"><text class=\"sub\" id=\"notes\" x=\"%d\" y=\"%" PRIu32 "\">",
 		MARGIN_PX, y);
 	put_left_out(out, flame, drawing);
-	if (words->subtitle)
-		markup_text(out, words->subtitle);
 	fprintf(out, "</text><text class=\"sub\" id=\"maker\" x=\"%d\" y=\"%" PRIu32 "\" ",
 		FLAMEGRAPH_WIDTH - MARGIN_PX, y);
 	fputs("text-anchor=\"end\">asyncprof ", out);
@@ -312,11 +325,12 @@ int flamegraph_svg(FILE *out, const struct flame *flame, const struct flamegraph
 
 	if (drawing__init(&drawing, flame))
 		return -ENOMEM;
-	height = GRAPH_TOP_PX + graph_height(&drawing) + 38;
+	height = graph_top(words) + graph_height(&drawing) + 38;
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", out);
 	fprintf(out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"asyncprof\" width=\"%d\" "
-		"height=\"%" PRIu32 "\" viewBox=\"0 0 %d %" PRIu32 "\" data-clock=\"%s\">\n<title>",
+		"height=\"%" PRIu32 "\" viewBox=\"0 0 %d %" PRIu32
+		"\" preserveAspectRatio=\"xMinYMin\" data-clock=\"%s\">\n<title>",
 		FLAMEGRAPH_WIDTH, height, FLAMEGRAPH_WIDTH, height,
 		flame_clock_name(flame->options.clock));
 	markup_text(out, words->title);
@@ -324,8 +338,8 @@ int flamegraph_svg(FILE *out, const struct flame *flame, const struct flamegraph
 	put_style(out);
 	fputs("]]></style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n", out);
 	put_svg_head(out, flame, &drawing, words);
-	snprintf(place, sizeof(place), "x=\"%d\" y=\"%d\" width=\"%d\"", MARGIN_PX, GRAPH_TOP_PX,
-		 FLAMEGRAPH_WIDTH - 2 * MARGIN_PX);
+	snprintf(place, sizeof(place), "x=\"%d\" y=\"%u\" width=\"%d\"", MARGIN_PX,
+		 graph_top(words), FLAMEGRAPH_WIDTH - 2 * MARGIN_PX);
 	put_graph(out, flame, &drawing, words, place);
 	put_svg_foot(out, flame, &drawing, words);
 	fputs("<script><![CDATA[\n", out);
@@ -345,7 +359,13 @@ static void put_html_head(FILE *out, const struct flame *flame, const struct dra
 	markup_text(out, words->title);
 	fputs("</h1>\n<p class=\"sub\" id=\"total\">", out);
 	put_total(out, flame);
-	fputs("</p>\n<p class=\"sub legend\" id=\"legend\">", out);
+	fputs("</p>\n", out);
+	if (words->subtitle) {
+		fputs("<p class=\"sub\" id=\"subtitle\">", out);
+		markup_text(out, words->subtitle);
+		fputs("</p>\n", out);
+	}
+	fputs("<p class=\"sub\" id=\"legend\">", out);
 	for (size_t i = 0; i < cnt; i++)
 		fprintf(out,
 			"<span class=\"key\"><svg width=\"12\" height=\"12\" aria-hidden=\"true\">"
@@ -362,8 +382,7 @@ int flamegraph_html(FILE *out, const struct flame *flame, const struct flamegrap
 
 	if (drawing__init(&drawing, flame))
 		return -ENOMEM;
-	/* It needs nothing from elsewhere, and whatever a name may smuggle in may not fetch either.
-	 */
+	/* It needs nothing from elsewhere: whatever a name smuggled in could not fetch. */
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
 	      "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
@@ -381,8 +400,6 @@ int flamegraph_html(FILE *out, const struct flame *flame, const struct flamegrap
 	err = flamegraph_table(out, flame);
 	fputs("</main>\n<footer class=\"sub\" id=\"foot\"><span id=\"notes\">", out);
 	put_left_out(out, flame, &drawing);
-	if (words->subtitle)
-		markup_text(out, words->subtitle);
 	fputs("</span><span id=\"maker\">asyncprof ", out);
 	markup_text(out, words->version);
 	fputs("</span></footer>\n<script>\n", out);

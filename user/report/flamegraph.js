@@ -368,7 +368,11 @@
 		head = foreign('head');
 		foot = foreign('foot');
 		box.appendChild(make('h1', {'class': 'title'}, part.querySelector('.title').textContent));
-		box.appendChild(make('p', {id: 'total', 'class': 'sub'}, part.querySelector('#total').textContent));
+		['total', 'subtitle'].forEach(function (id) {
+			var line = part.querySelector('#' + id);
+			if (line)
+				box.appendChild(make('p', {id: id, 'class': 'sub'}, line.textContent));
+		});
 		part.querySelectorAll('.key').forEach(function (key) {
 			var span = make('span', {'class': 'key'}), swatch = document.createElementNS(SVG, 'svg');
 			var rect = key.querySelector('rect');
@@ -417,7 +421,7 @@
 	var found = make('span', {id: 'found', role: 'status'});
 	var spoken = make('span', {id: 'spoken', role: 'status', style: 'position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)'});
 	var tip = make('div', {id: 'tip', role: 'tooltip', hidden: 'hidden'});
-	var reset, pending = 0;
+	var reset, pending = 0, pointed = false;
 
 	read();
 	(alone ? convert() : head).append(bar, path);
@@ -453,6 +457,13 @@
 		if (i < 0 || (selection && !selection.isCollapsed && graph.contains(selection.anchorNode)))
 			return;
 		zoom(i);
+	});
+	graph.addEventListener('pointerdown', function () { pointed = true; });
+	graph.addEventListener('focus', function () {
+		/* The picked frame shows where the keyboard is; the mouse needs no such sign. */
+		if (!pointed)
+			pick(zoomed);
+		pointed = false;
 	});
 	graph.addEventListener('blur', function () { pick(-1); });
 	box.addEventListener('input', function () {
