@@ -111,9 +111,11 @@ $(PPROF): $(B)/pprof.pb-c.c
 PPROF_USERS := user/report/pprof
 $(PPROF_USERS:%=$(B)/%.o) $(PPROF_USERS:%=$(B)/san/%.o) $(PPROF_USERS:%=$(B)/fuzz/%.o): | $(B)/pprof.pb-c.c
 
-# What the picture brings along, taken in by the assembler.
+# What the assembler takes in: what a picture brings along, and the schema of recordings.
 $(B)/user/report/flamegraph.o $(B)/san/user/report/flamegraph.o $(B)/fuzz/user/report/flamegraph.o: \
 	user/report/flamegraph.js user/report/flamegraph.css
+$(B)/user/recording/schema.o $(B)/san/user/recording/schema.o $(B)/fuzz/user/recording/schema.o: \
+	user/recording/schema.sql
 
 $(B)/user/%.o: user/%.c
 	$(call say,CC)

@@ -31,8 +31,13 @@ int output__open(struct output *o, const char *path, enum format format, enum fo
 	/* A recording is opened by SQLite, which knows whether it may replace what is there. */
 	if (o->format == FORMAT_APDB && !to_stdout)
 		return 0;
-	o->fd = to_stdout ? dup(STDOUT_FILENO) :
-			    open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (to_stdout)
+		o->fd = dup(STDOUT_FILENO);
+	else
+		o->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	o->made = !to_stdout && o->fd >= 0;
+	if (o->fd < 0 && errno == EEXIST)
+		o->fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (o->fd < 0)
 		return refuse(why, EXIT_FAILED, "", "can't write %s: %s", output_name(o),
 			      strerror(errno));
@@ -52,6 +57,7 @@ FILE *output_begin(struct output *o, struct refusal *why)
 	if (!file)
 		goto fail;
 	o->fd = -1;
+	o->made = 0;
 	return file;
 fail:
 	refuse(why, EXIT_FAILED, "", "can't write %s: %s", output_name(o), strerror(errno));
@@ -71,5 +77,8 @@ void output__close(struct output *o)
 {
 	if (o->fd >= 0)
 		close(o->fd);
+	if (o->made)
+		unlink(o->path);
+	o->made = 0;
 	o->fd = -1;
 }

@@ -18,6 +18,7 @@ struct output {
 	const char *path; /* borrowed; "-": stdout */
 	enum format format;
 	int fd;		  /* -1: not opened */
+	int made;	  /* 1: the file was not there before, and nothing was written yet */
 };
 
 /*
@@ -32,6 +33,7 @@ FILE *output_begin(struct output *o, struct refusal *why);
 
 /* 0, or -1 with `why`: what was written did not arrive. */
 int output_end(struct output *o, FILE *file, struct refusal *why);
+/* A file that was made for nothing goes. */
 void output__close(struct output *o);
 
 /* What messages call it. */

@@ -57,6 +57,25 @@ static int on_start(void *ctx, const struct run_start *start)
 	return r->live ? json_print_start(r->live, start) : 0;
 }
 
+/* The lines of a stall's frames, while the target is there to be asked. */
+static int keep_sources(struct recorder *r, const struct stall *stall)
+{
+	char line[256];
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < stall->frame_cnt && !err; i++) {
+		const struct stall_frame *frame = &stall->frames[i];
+
+		if (frame->file && frame->line > 0 &&
+		    collector_source(r->collector, stall->pid, frame->file, frame->line, line,
+				     sizeof(line)) > 0)
+			err = recording__source(r->recording, stall->pid, frame->file,
+						frame->line, line);
+	}
+	return err;
+}
+
 static int on_stall(void *ctx, const struct stall *stall)
 {
 	struct recorder *r = ctx;
@@ -65,6 +84,8 @@ static int on_stall(void *ctx, const struct stall *stall)
 	if (!stall->ongoing)
 		r->progress.stall_cnt++;
 	err = recording__stall(r->recording, stall);
+	if (!err)
+		err = keep_sources(r, stall);
 	return !err && r->live ? json_print_stall(r->live, stall) : err;
 }
 
@@ -106,7 +127,11 @@ static int on_summary(void *ctx, const struct run_summary *summary)
 	r->progress.duration_ns = summary->duration_ns;
 	err = recording__finish(r->recording, summary);
 	r->done = !err;
-	return !err && r->live ? json_print_summary(r->live, summary) : err;
+	if (err || !r->live)
+		return err;
+	if (rendering_stacks(r->recording, r->live, r->why))
+		return -ECANCELED;
+	return json_print_summary(r->live, summary);
 }
 
 /* --- Files ------------------------------------------------------------------------------ */
@@ -209,7 +234,7 @@ static int write_outputs(struct recorder *r)
 /* Why the run ended when its sink could not go on. */
 static int refuse_sink(struct recorder *r, int err)
 {
-	if (err == -ECANCELED)	/* recording__create() has said why */
+	if (err == -ECANCELED)	/* said already */
 		return -1;
 	if (err == -EPIPE || (r->live && err == -EIO))
 		return 0;

@@ -124,17 +124,21 @@ static void replay_stall(void *ctx, const struct stall *stall)
 		r->err = face__stall(r->face, stall);
 }
 
-static int replay_stacks(const struct profile *p, FILE *out)
+int rendering_stacks(struct recording *r, FILE *out, struct refusal *why)
 {
+	struct profile *p;
 	size_t i;
 	int err = 0;
 
+	if (recording_profile(r, &p, why))
+		return -1;
 	for (i = 0; i < p->entry_cnt && !err; i++)
 		err = json_print_stack(out, p, &p->entries[i]);
-	return err;
+	profile__free(p);
+	return refuse_write(why, "the stacks", err);
 }
 
-/* The words of the run again: start, stacks (ndjson), stalls, summary. */
+/* The words of the run again: start, stalls, stacks (ndjson), summary. */
 static int print_words(struct recording *r, enum format format, const struct options *options,
 		       FILE *out, int *err, struct refusal *why)
 {
@@ -142,25 +146,22 @@ static int print_words(struct recording *r, enum format format, const struct opt
 	struct replay replay = { 0 };
 	struct run_summary summary;
 	struct run_start start;
-	struct profile *p = NULL;
 	int complete, failed = -1;
 
 	as_json.json |= format == FORMAT_NDJSON;
 	replay.filter = filters__make(options, why);
 	if (!replay.filter)
 		return -1;
-	replay.face = face__new(out, &as_json, NULL, NULL);
+	replay.face = face__new(out, &as_json, recording_source, r);
 	if (!replay.face) {
 		refuse(why, EXIT_FAILED, "", "out of memory");
 		goto out;
 	}
-	if (recording_start(r, &start, why) ||
-	    (format == FORMAT_NDJSON && recording_profile(r, &p, why)))
+	if (recording_start(r, &start, why))
 		goto out;
 	replay.err = face__start(replay.face, &start);
-	if (!replay.err && p)
-		replay.err = replay_stacks(p, out);
 	if (recording_stalls(r, replay_stall, &replay, why) ||
+	    (format == FORMAT_NDJSON && !replay.err && rendering_stacks(r, out, why)) ||
 	    recording_summary(r, &summary, &complete, why))
 		goto out;
 	if (!complete)
@@ -173,7 +174,6 @@ static int print_words(struct recording *r, enum format format, const struct opt
 out:
 	face__free(replay.face);
 	filter__free(replay.filter);
-	profile__free(p);
 	return failed;
 }
 

@@ -17,6 +17,9 @@
 int rendering_write(struct recording *r, enum format format, const struct options *options,
 		    FILE *out, const char *name, struct refusal *why);
 
+/* The `stack` lines of ndjson alone, for a run whose other lines went out as they came. */
+int rendering_stacks(struct recording *r, FILE *out, struct refusal *why);
+
 /* `current` beside `old`, as table or picture (FORMAT_TEXT, FORMAT_SVG, FORMAT_HTML). */
 int rendering_compare(struct recording *old, struct recording *current, enum format format,
 		      const struct options *options, FILE *out, const char *name,

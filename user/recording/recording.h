@@ -49,6 +49,9 @@ int recording__process(struct recording *r, const struct run_target *process);
 int recording__point(struct recording *r, const struct point *point);
 int recording__stall(struct recording *r,
 		     const struct stall *stall); /* closed, or ongoing: replaces by id */
+/* A line of the process's source, for recording_source(). */
+int recording__source(struct recording *r, uint32_t pid, const char *file, int line,
+		      const char *text);
 int recording__commit(struct recording *r);	 /* once a second */
 /*
  * What the run knows so far, for a recording that may be cut; a later one replaces it.
@@ -67,6 +70,11 @@ int recording_profile(struct recording *r, struct profile **out, struct refusal 
 int recording_start(struct recording *r, struct run_start *out, struct refusal *why);
 int recording_stalls(struct recording *r, void (*each)(void *ctx, const struct stall *stall),
 		     void *ctx, struct refusal *why);
+/*
+ * A line of source that was kept, into buf (NUL terminated); `ctx` is a recording. Its length, or
+ * -1: it has none. As report/display.h wants it.
+ */
+int recording_source(void *ctx, uint32_t pid, const char *file, int line, char *buf, size_t buf_sz);
 /*
  * What the run knew at its end. Of one that was cut: what can be told from the rows, with
  * `*complete` 0; accounts and losses after the last commit are not known then.

@@ -170,6 +170,15 @@ CREATE TABLE stalls (
 	advice          TEXT REFERENCES advice
 );
 
+CREATE TABLE sources (
+	-- Lines of source that stalls stood on, as the process itself read its files then.
+	pid  INTEGER NOT NULL,
+	file TEXT NOT NULL,
+	line INTEGER NOT NULL,
+	text TEXT NOT NULL,
+	PRIMARY KEY (pid, file, line)
+) WITHOUT ROWID;
+
 CREATE TABLE losses (
 	-- What did not fit or did not arrive. None: nothing was lost.
 	what    TEXT PRIMARY KEY,

@@ -32,6 +32,7 @@ static const struct {
 	[TABLE_STACKS] = {"stacks", "id, parent, frame", "INSERT", 3},
 	[TABLE_POINTS] = {"points", "id, thread, task, stack, kind, cause, cut", "INSERT", 7},
 	[TABLE_ADVICE] = {"advice", "key, text", "INSERT OR IGNORE", 2},
+	[TABLE_SOURCES] = {"sources", "pid, file, line, text", "INSERT OR IGNORE", 4},
 	/* One that ends after it was reported gets the place of its end. */
 	[TABLE_STALLS] = {"stalls", stall_columns, "INSERT OR REPLACE", STALL_COLUMNS},
 };
