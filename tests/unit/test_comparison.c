@@ -39,7 +39,7 @@ static const char *line_of(const char *text, const char *name)
 	return line;
 }
 
-/* What stands between two headings. */
+/* The rows between two headings. */
 static void section(const char *text, const char *heading, char *out, size_t out_sz)
 {
 	const char *start = strstr(text, heading), *end;
@@ -48,6 +48,8 @@ static void section(const char *text, const char *heading, char *out, size_t out
 	if (!start)
 		return;
 	start += strlen(heading) + 1;
+	start += strspn(start, " ");
+	start += strcspn(start, "\n") + 1; /* names of columns */
 	end = strstr(start, "\n\n");
 	snprintf(out, out_sz, "%.*s", (int)(end ? (size_t)(end - start) : strlen(start)), start);
 }
@@ -90,6 +92,7 @@ static void test_shop(void **state)
 	assert_has(line_of(part, "Worker.run (work.py)"), "-250 ms");
 	assert_has(line_of(part, "fetch (web.py)"), "-20 ms");
 	assert_has_not(capture_text(&capture), "More time with all it calls");
+	assert_has(capture_text(&capture), "\n      before         now      change\n");
 	assert_within(capture_text(&capture), 80);
 	capture_close(&capture);
 }

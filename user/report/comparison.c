@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/node_groups.h"
 #include "report/words.h"
 
 #define ROWS_MAX     10
@@ -25,9 +26,8 @@ struct group {
 };
 
 struct table {
-	struct group *groups;
-	size_t group_cnt;
-	uint32_t *group_of; /* by node */
+	struct node_groups nodes;
+	struct group *groups; /* by number in `nodes`, until they are sorted */
 };
 
 /* The label without its line: "fetch (db.py:17)" is fetch in db.py. *tail: what follows the line.
@@ -60,26 +60,17 @@ static int compare_functions(const void *left, const void *right)
 	return order ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-/* Which nodes are the same function. */
-static int group_nodes(const struct flame *flame, struct table *table)
+static int make_groups(const struct flame *flame, struct table *table)
 {
-	const struct flame_node **sorted = calloc(flame->node_cnt, sizeof(*sorted));
+	int err = node_groups__init(&table->nodes, flame, compare_functions);
 
-	table->groups = calloc(flame->node_cnt, sizeof(*table->groups));
-	table->group_of = calloc(flame->node_cnt, sizeof(*table->group_of));
-	if (!sorted || !table->groups || !table->group_of) {
-		free(sorted);
+	if (err)
+		return err;
+	table->groups = calloc(table->nodes.cnt + 1, sizeof(*table->groups));
+	if (!table->groups)
 		return -ENOMEM;
-	}
-	for (size_t i = 0; i < flame->node_cnt; i++)
-		sorted[i] = &flame->nodes[i];
-	qsort(sorted, flame->node_cnt, sizeof(*sorted), compare_functions);
-	for (size_t i = 0; i < flame->node_cnt; i++) {
-		if (!i || compare_functions(&sorted[i - 1], &sorted[i]))
-			table->groups[table->group_cnt++].node = sorted[i];
-		table->group_of[sorted[i] - flame->nodes] = (uint32_t)table->group_cnt - 1;
-	}
-	free(sorted);
+	for (size_t i = 0; i < table->nodes.cnt; i++)
+		table->groups[i].node = table->nodes.first[i];
 	return 0;
 }
 
@@ -100,13 +91,13 @@ static void add_up(const struct flame *flame, struct table *table)
 	uint32_t at = 0;
 
 	for (;;) {
-		enter(&table->groups[table->group_of[at]], &nodes[at]);
+		enter(&table->groups[table->nodes.group_of[at]], &nodes[at]);
 		if (nodes[at].first_child != PROFILE_NONE) {
 			at = nodes[at].first_child;
 			continue;
 		}
 		for (;;) {
-			table->groups[table->group_of[at]].inside--;
+			table->groups[table->nodes.group_of[at]].inside--;
 			if (nodes[at].next != PROFILE_NONE)
 				break;
 			if (nodes[at].parent == PROFILE_NONE)
@@ -198,14 +189,23 @@ static void print_row(FILE *out, const struct display *display, int width,
 		words_text(whole, display->full_filenames ? WORDS_TEXT_SZ : (size_t)room, name));
 }
 
+static void print_heading(FILE *out, const struct display *display, int width, const char *words)
+{
+	fprintf(out, "\n%s%s%s\n%s", words_paint(display, PAINT_BOLD), words,
+		words_paint(display, PAINT_OFF), words_paint(display, PAINT_DIM));
+	if (width >= WIDTH_BOTH)
+		fprintf(out, "  %10s  %10s", "before", "now");
+	fprintf(out, "  %10s%s\n", "change", words_paint(display, PAINT_OFF));
+}
+
 /* The first rows of one direction; `step` 1: from the most grown, -1: from the most shrunk. */
 static void print_rows(FILE *out, const struct display *display, int width,
 		       const struct table *table, bool total, int step, const char *words)
 {
 	size_t shown = 0, left = 0;
 
-	for (size_t n = 0; n < table->group_cnt; n++) {
-		const struct group *group = &table->groups[step > 0 ? n : table->group_cnt - 1 - n];
+	for (size_t n = 0; n < table->nodes.cnt; n++) {
+		const struct group *group = &table->groups[step > 0 ? n : table->nodes.cnt - 1 - n];
 		const struct times *times = total ? &group->total : &group->self;
 
 		if (group->node->kind == FLAME_ALL)
@@ -219,8 +219,7 @@ static void print_rows(FILE *out, const struct display *display, int width,
 			continue;
 		}
 		if (!shown++)
-			fprintf(out, "\n%s%s%s\n", words_paint(display, PAINT_BOLD), words,
-				words_paint(display, PAINT_OFF));
+			print_heading(out, display, width, words);
 		print_row(out, display, width, group->node, times);
 	}
 	if (left)
@@ -276,20 +275,20 @@ int comparison_print(FILE *out, const struct display *display, const struct flam
 {
 	int width = display->width < WIDTH_MIN ? WIDTH_MIN : display->width;
 	struct table table = {};
-	int err = group_nodes(flame, &table);
+	int err = make_groups(flame, &table);
 
 	if (!err) {
 		add_up(flame, &table);
 		print_head(out, width, flame);
-		qsort(table.groups, table.group_cnt, sizeof(*table.groups), by_self);
+		qsort(table.groups, table.nodes.cnt, sizeof(*table.groups), by_self);
 		print_rows(out, display, width, &table, false, 1, "More time in itself");
 		print_rows(out, display, width, &table, false, -1, "Less time in itself");
-		qsort(table.groups, table.group_cnt, sizeof(*table.groups), by_total);
+		qsort(table.groups, table.nodes.cnt, sizeof(*table.groups), by_total);
 		print_rows(out, display, width, &table, true, 1, "More time with all it calls");
 		print_rows(out, display, width, &table, true, -1, "Less time with all it calls");
 	}
 	free(table.groups);
-	free(table.group_of);
+	node_groups__clear(&table.nodes);
 	if (!err && fflush(out))
 		err = errno ? -errno : -EIO;
 	return !err && ferror(out) ? -EIO : err;

@@ -7,16 +7,16 @@
 #include <string.h>
 
 #include "report/json.h"
+#include "report/node_groups.h"
 
 #define SCHEMA "https://www.speedscope.app/file-format-schema.json"
 
 struct writer {
 	FILE *out;
 	const struct flame *flame;
-	const struct flame_node **sorted; /* all nodes; equal frames stand together */
-	uint32_t *frame_of;		  /* by node: number of its frame */
-	uint32_t *path;			  /* by depth: frames down to the node at hand */
-	bool several;			  /* processes */
+	struct node_groups frames;
+	uint32_t *path; /* by depth: frames down to the node at hand */
+	bool several;	/* processes */
 	size_t profile_cnt, heaviest;
 	int64_t heaviest_ns;
 	int err;
@@ -66,19 +66,9 @@ static void put_frame(struct writer *w, const struct flame_node *node)
 
 static void put_frames(struct writer *w)
 {
-	size_t cnt = w->flame->node_cnt;
-	uint32_t number = 0;
-
-	for (size_t i = 0; i < cnt; i++)
-		w->sorted[i] = &w->flame->nodes[i];
-	qsort(w->sorted, cnt, sizeof(*w->sorted), compare_frames);
-	for (size_t i = 0; i < cnt && !w->err; i++) {
-		if (!i || compare_frames(&w->sorted[i - 1], &w->sorted[i])) {
-			fputs(i ? ",\n" : "\n", w->out);
-			put_frame(w, w->sorted[i]);
-			number += i > 0;
-		}
-		w->frame_of[w->sorted[i] - w->flame->nodes] = number;
+	for (size_t i = 0; i < w->frames.cnt && !w->err; i++) {
+		fputs(i ? ",\n" : "\n", w->out);
+		put_frame(w, w->frames.first[i]);
 	}
 }
 
@@ -165,7 +155,7 @@ static void put_profile(struct writer *w, uint32_t top)
 	fputs(",\"unit\":\"nanoseconds\",\"samples\":[", w->out);
 	for (uint32_t at = top; at != PROFILE_NONE;
 	     at = alone ? PROFILE_NONE : next_node(flame, top, at)) {
-		w->path[nodes[at].depth] = w->frame_of[at];
+		w->path[nodes[at].depth] = w->frames.group_of[at];
 		if (nodes[at].self_ns <= 0)
 			continue;
 		if (!first)
@@ -227,21 +217,18 @@ static void put_file(struct writer *w, const char *title, const char *version)
 
 int speedscope_print(FILE *out, const struct flame *flame, const char *title, const char *version)
 {
-	size_t cnt = flame->node_cnt;
 	struct writer w = {
 		.out = out,
 		.flame = flame,
-		.sorted = calloc(cnt, sizeof(*w.sorted)),
-		.frame_of = calloc(cnt, sizeof(*w.frame_of)),
 		.path = calloc((size_t)flame->depth_max + 1, sizeof(*w.path)),
 	};
 
-	if (w.sorted && w.frame_of && w.path)
-		put_file(&w, title, version);
-	else
+	w.err = node_groups__init(&w.frames, flame, compare_frames);
+	if (!w.path)
 		w.err = -ENOMEM;
-	free(w.sorted);
-	free(w.frame_of);
+	if (!w.err)
+		put_file(&w, title, version);
+	node_groups__clear(&w.frames);
 	free(w.path);
 	if (!w.err && fflush(out))
 		w.err = errno ? -errno : -EIO;
