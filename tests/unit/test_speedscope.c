@@ -254,6 +254,60 @@ static void test_homeless(void **state)
 	capture_close(&capture);
 }
 
+/* Equal names are one frame wherever they are kept. */
+static void test_addresses(void **state)
+{
+	char label[] = "f (x.py:1)", file_name[] = "/x.py";
+	struct flame_node nodes[] = {
+		{.kind = FLAME_ALL,
+		 .label = "all",
+		 .parent = PROFILE_NONE,
+		 .first_child = 1,
+		 .next = PROFILE_NONE,
+		 .total_ns = 7},
+		{.kind = FLAME_LOOP,
+		 .label = "loop",
+		 .first_child = 2,
+		 .next = PROFILE_NONE,
+		 .depth = 1,
+		 .total_ns = 7},
+		{.kind = FLAME_PYTHON,
+		 .label = "f (x.py:1)",
+		 .file = "/x.py",
+		 .line = 1,
+		 .parent = 1,
+		 .first_child = 3,
+		 .next = PROFILE_NONE,
+		 .depth = 2,
+		 .self_ns = 3,
+		 .total_ns = 7},
+		{.kind = FLAME_PYTHON,
+		 .label = label,
+		 .file = file_name,
+		 .line = 1,
+		 .parent = 2,
+		 .first_child = PROFILE_NONE,
+		 .next = PROFILE_NONE,
+		 .depth = 3,
+		 .self_ns = 4,
+		 .total_ns = 4},
+	};
+	struct flame flame = {.nodes = nodes, .node_cnt = 4, .depth_max = 3};
+	struct capture capture;
+	json_t *file;
+
+	(void)state;
+	capture_open(&capture);
+	assert_int_equal(speedscope_print(capture.file, &flame, "a \"shop\"", "asyncprof 0.1"), 0);
+	file = json_loads(capture_text(&capture), 0, NULL);
+	assert_int_equal(check(file), 7);
+	assert_int_equal(weight_of(file, 0, "f (x.py:1);f (x.py:1)"), 4);
+	assert_int_equal(
+		json_array_size(json_object_get(json_object_get(file, "shared"), "frames")), 3);
+	json_decref(file);
+	capture_close(&capture);
+}
+
 static void test_empty(void **state)
 {
 	struct flame_options options = {};
@@ -318,10 +372,10 @@ static void test_broken_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shop),	      cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_processes),     cmocka_unit_test(test_homeless),
-		cmocka_unit_test(test_empty),	      cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_broken_output),
+		cmocka_unit_test(test_shop),	  cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_processes), cmocka_unit_test(test_homeless),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_hostile),	  cmocka_unit_test(test_broken_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
