@@ -69,8 +69,6 @@ int leash__sites(struct leash *leash, pid_t child, const struct site *const *sit
 	size_t i;
 
 	for (i = 0; !err && i < cnt && i < LEASH_SITES_MAX; i++) {
-		if (sites[i]->cost == SITE_NONE)
-			continue;
 		attr.uprobe_path = (uint64_t)(uintptr_t)sites[i]->path;
 		attr.probe_offset = sites[i]->offset;
 		leash->fd[i] = open_event(&attr, child);
@@ -87,8 +85,11 @@ void leash__free(struct leash *leash)
 	size_t i;
 
 	for (i = 0; i < LEASH_SITES_MAX; i++) {
-		if (leash->fd[i] >= 0)
-			close(leash->fd[i]);
+		if (leash->fd[i] < 0)
+			continue;
+		/* A child that was forked a moment ago may hold the event as well, and keep it. */
+		fcntl(leash->fd[i], F_SETFL, O_NONBLOCK);
+		close(leash->fd[i]);
 		leash->fd[i] = -1;
 	}
 }

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * Three stages. From an exec on, a leash stops the child after each
+ * millisecond of its own CPU time until the interpreter's file is mapped (a
+ * shell script may come before it: each exec begins anew). Then a leash on the
+ * functions that make modules stops it at the first one: the interpreter has
+ * begun, no Python code has run (from there to the first callback of an
+ * asyncio.run() it takes 20 ms on CPU). That leash stays until _asyncio is
+ * there too. Only the exec is watched after that.
+ */
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel/leash.h"
+#include "launch_user.h"
+#include "target/process.h"
+#include "target/startup.h"
+
+#define NS_PER_MS 1000000ULL
+#define TICK_NS	  NS_PER_MS
+/* Looks at one program image. Interpreters are mapped by ld.so in its first milliseconds; what
+ * loads one as a plug-in, much later, is found by looking from time to time. */
+#define TICKS_MAX    256
+#define LATE_LOOK_NS (50 * NS_PER_MS)
+
+enum stage {
+	STAGE_IMAGE,   /* on the clock: is it Python? */
+	STAGE_MODULES, /* it is; told of each module that it makes */
+	STAGE_FREE,    /* nobody holds it until the next exec */
+	STAGE_LATE,    /* as that, but it may become Python without one */
+};
+
+struct launch {
+	pid_t pid;
+	enum stage stage;
+	unsigned int ticks;
+	bool stands;
+	bool late;
+	bool ended;
+	int status; /* of waitpid() */
+	uint64_t looked_ns;
+	struct process *process; /* the image that runs; NULL: not looked at yet */
+	struct startup startup;
+	struct leash clock, sites;
+	char comm[64];
+};
+
+/* What the child says when it can't become the program. */
+struct failure {
+	int err;
+	bool before; /* exec was not reached */
+};
+
+static void on_child(int number)
+{
+	(void)number; /* it is there to interrupt */
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 * NS_PER_MS + (uint64_t)t.tv_nsec;
+}
+
+/* Waits for its next change, with waitpid()'s flags; 1: it has stopped, 0: not. */
+static int reap(struct launch *l, int flags)
+{
+	pid_t pid;
+
+	do {
+		pid = waitpid(l->pid, &l->status, flags);
+	} while (pid < 0 && errno == EINTR);
+	if (pid != l->pid)
+		return 0;
+	l->ended = WIFEXITED(l->status) || WIFSIGNALED(l->status);
+	return !l->ended && WIFSTOPPED(l->status) && WSTOPSIG(l->status) == SIGSTOP;
+}
+
+/* --- The child, until it is the program --------------------------------------------------- */
+
+struct child {
+	char *const *program;
+	const struct launch_user *user;
+	const sigset_t *mask;
+	int go, failed;
+};
+
+/* Only system calls: between fork and exec nothing else is safe. */
+static void __attribute__((noreturn)) run_child(const struct child *c)
+{
+	struct failure failure = {.before = true};
+	char go;
+
+	if (launch_user_become(c->user)) {
+		failure.err = errno;
+		goto failed;
+	}
+	/* Should we be killed while it stands. After the change of user, which clears it. */
+	prctl(PR_SET_PDEATHSIG, SIGCONT);
+	/* The parent ignores it; exec resets only what is handled. */
+	signal(SIGPIPE, SIG_DFL);
+	sigprocmask(SIG_SETMASK, c->mask, NULL);
+	if (read(c->go, &go, 1) != 1)
+		_exit(EXIT_BEFORE_PROGRAM);
+	failure.before = false;
+	execvpe(c->program[0], c->program, launch_user_env(c->user));
+	failure.err = errno;
+failed:
+	if (write(c->failed, &failure, sizeof(failure)) != sizeof(failure))
+		_exit(EXIT_BEFORE_PROGRAM);
+	_exit(EXIT_NOT_FOUND);
+}
+
+static int refuse_program(const char *name, const struct failure *failure, bool other_path,
+			  struct refusal *why)
+{
+	char shown[128];
+
+	process_escape(name, strlen(name), shown, sizeof(shown));
+	if (failure->before)
+		return refuse(why, EXIT_BEFORE_PROGRAM, "--as-root starts it as root",
+			      "can't become the user that runs %s: %s", shown,
+			      strerror(failure->err));
+	if (failure->err != ENOENT)
+		return refuse(why, EXIT_CANNOT_EXECUTE, "", "can't execute %s: %s", shown,
+			      strerror(failure->err));
+	if (strchr(name, '/') && !access(name, F_OK))
+		return refuse(why, EXIT_NOT_FOUND, "", "the interpreter that %s names is not there",
+			      shown);
+	return refuse(why, EXIT_NOT_FOUND,
+		      other_path && !strchr(name, '/')
+			      ? "sudo has a PATH of its own: give the whole path of the program"
+			      : "",
+		      "there is no program %s", shown);
+}
+
+/* Lets it exec, and hears whether it could. */
+static int release(struct launch *l, int go, int failed, const struct options *options,
+		   struct refusal *why)
+{
+	struct failure failure;
+	ssize_t n;
+
+	if (write(go, "", 1) != 1)
+		return refuse(why, EXIT_BEFORE_PROGRAM, "", "the child has died before it began");
+	do {
+		n = read(failed, &failure, sizeof(failure));
+	} while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(failure)) {
+		reap(l, 0);
+		return refuse_program(options->program[0], &failure, options->has_sudo_user, why);
+	}
+	return 0;
+}
+
+static int start(struct launch *l, const struct options *options, const struct launch_user *user,
+		 const sigset_t *mask, struct refusal *why)
+{
+	int go[2] = {-1, -1}, failed[2] = {-1, -1}, err, done = -1;
+
+	if (pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC)) {
+		refuse(why, EXIT_BEFORE_PROGRAM, "", "can't make a pipe: %s", strerror(errno));
+		goto out;
+	}
+	l->pid = fork();
+	if (l->pid < 0) {
+		refuse(why, EXIT_BEFORE_PROGRAM, "", "can't fork: %s", strerror(errno));
+		goto out;
+	}
+	if (!l->pid) {
+		/* Its own ends of them would keep it from hearing that we have died. */
+		close(go[1]);
+		close(failed[0]);
+		run_child(&(struct child){
+			.program = options->program,
+			.user = user,
+			.mask = mask,
+			.go = go[0],
+			.failed = failed[1],
+		});
+	}
+	close(failed[1]);
+	failed[1] = -1;
+	err = leash__clock(&l->clock, l->pid, TICK_NS);
+	if (!err) {
+		done = release(l, go[1], failed[0], options, why);
+		goto out;
+	}
+	refuse(why, EXIT_BEFORE_PROGRAM, "see asyncprof doctor",
+	       "can't watch the clock of process %d: %s", (int)l->pid, strerror(-err));
+	close(go[1]); /* which ends it */
+	go[1] = -1;
+	reap(l, 0);
+out:
+	for (int i = 0; i < 2; i++) {
+		if (go[i] >= 0)
+			close(go[i]);
+		if (failed[i] >= 0)
+			close(failed[i]);
+	}
+	return done;
+}
+
+int launch__start(const struct options *options, struct launch **out, struct refusal *why)
+{
+	struct sigaction act = {.sa_handler = on_child};
+	struct launch *l = calloc(1, sizeof(*l));
+	struct launch_user *user = NULL;
+	sigset_t mask;
+	int err = -1;
+
+	*out = l;
+	if (!l)
+		return refuse(why, EXIT_BEFORE_PROGRAM, "", "out of memory");
+	l->clock = l->sites = LEASH_NONE;
+	l->startup = STARTUP_NONE;
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	sigemptyset(&act.sa_mask);
+	sigaction(SIGCHLD, &act, NULL);
+	if (!launch_user__find(options, &user, why))
+		err = start(l, options, user, &mask, why);
+	launch_user__free(user);
+	if (err) {
+		launch__free(l);
+		*out = NULL;
+	}
+	return err;
+}
+
+/* --- The child, once it is the program --------------------------------------------------- */
+
+/* A new clock, since the kernel starts one at an exec only once. */
+static void await_exec(struct launch *l)
+{
+	leash__free(&l->clock);
+	/* Without it (no descriptor left) an exec goes unnoticed, and nothing else is lost. */
+	leash__clock(&l->clock, l->pid, TICK_NS);
+}
+
+static void resume(struct launch *l)
+{
+	l->stands = false;
+	kill(l->pid, SIGCONT);
+}
+
+/* Takes up the image that it runs by now. */
+static void open_image(struct launch *l)
+{
+	struct refusal why;
+
+	if (l->process && process_is_same(l->process))
+		return;
+	process__close(l->process);
+	l->process = NULL;
+	leash__free(&l->sites);
+	startup__close(&l->startup);
+	l->ticks = 0;
+	l->stage = STAGE_IMAGE;
+	if (process__open(l->pid, &l->process, &why)) {
+		l->process = NULL; /* it ends, or another tick will do */
+		return;
+	}
+	snprintf(l->comm, sizeof(l->comm), "%s", process_comm(l->process));
+}
+
+/* Holds it at the functions that make modules. -1: there are none, or they can't be probed. */
+static int hold_at_modules(struct launch *l)
+{
+	const struct site *sites[STARTUP_SITES];
+	size_t cnt = 0;
+
+	for (unsigned int i = 0; i < STARTUP_SITES; i++)
+		if (l->startup.site[i].cost != SITE_NONE)
+			sites[cnt++] = &l->startup.site[i];
+	return cnt && !leash__sites(&l->sites, l->pid, sites, cnt) ? 0 : -1;
+}
+
+/* It stands on the clock: is it Python by now? */
+static enum launch_news on_tick(struct launch *l)
+{
+	if (l->process && startup__find(&l->startup, l->process)) {
+		await_exec(l);
+		l->stage = STAGE_MODULES;
+		/* No Python that we know makes no modules: the caller says what is wrong with it.
+		 */
+		if (hold_at_modules(l)) {
+			l->stands = true;
+			return LAUNCH_LOOK;
+		}
+	} else if (++l->ticks == TICKS_MAX) {
+		await_exec(l);
+		l->stage = STAGE_LATE;
+	}
+	resume(l);
+	return LAUNCH_NONE;
+}
+
+/* It has been stopped. */
+static enum launch_news on_stop(struct launch *l)
+{
+	open_image(l);
+	if (l->stage == STAGE_IMAGE)
+		return on_tick(l);
+	/* Somebody else has stopped it, and will let it go on. */
+	if (l->stage != STAGE_MODULES)
+		return LAUNCH_NONE;
+	l->stands = true;
+	return LAUNCH_LOOK;
+}
+
+/* Has it become Python unnoticed? */
+static enum launch_news look_late(struct launch *l)
+{
+	uint64_t now = now_ns();
+
+	if (l->stage != STAGE_LATE || now - l->looked_ns < LATE_LOOK_NS)
+		return LAUNCH_NONE;
+	l->looked_ns = now;
+	if (!l->process || (l->startup.fd < 0 && !startup__find(&l->startup, l->process)))
+		return LAUNCH_NONE;
+	l->late = true;
+	l->stage = STAGE_MODULES;
+	hold_at_modules(l); /* without it the next exec is what comes */
+	return LAUNCH_LOOK;
+}
+
+/* Waits for a signal, SIGCHLD among them; it is blocked but for this moment. */
+static int sleep_until(uint64_t end_ns, const struct launch *l, const sigset_t *mask)
+{
+	uint64_t now = now_ns(), left;
+	struct timespec t;
+
+	if (now >= end_ns)
+		return -1;
+	left = end_ns - now;
+	if (l->stage == STAGE_LATE && left > LATE_LOOK_NS)
+		left = LATE_LOOK_NS;
+	t = (struct timespec){(time_t)(left / (1000 * NS_PER_MS)),
+			      (long)(left % (1000 * NS_PER_MS))};
+	return ppoll(NULL, 0, &t, mask) < 0 ? 1 : 0;
+}
+
+enum launch_news launch_wait(struct launch *l, int timeout_ms)
+{
+	uint64_t end_ns = now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
+	enum launch_news news = LAUNCH_NONE;
+	sigset_t blocked, mask;
+	int interrupted = 0;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, &mask);
+	while (!l->ended && !l->stands) {
+		if (reap(l, WNOHANG | WUNTRACED)) {
+			news = on_stop(l);
+			interrupted = 0;
+			if (news)
+				break;
+			continue;
+		}
+		if (l->ended)
+			break;
+		news = look_late(l);
+		/* After a signal that was not the child's it is the caller's turn. */
+		if (news || interrupted)
+			break;
+		interrupted = sleep_until(end_ns, l, &mask);
+		if (interrupted < 0)
+			break;
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return l->ended ? LAUNCH_ENDED : news;
+}
+
+void launch_go_on(struct launch *l, bool again)
+{
+	if (!again) {
+		/* First the leash: what it has sent goes with SIGCONT. */
+		leash__free(&l->sites);
+		l->stage = STAGE_FREE;
+	}
+	if (l->stands)
+		resume(l);
+}
+
+void launch__free(struct launch *l)
+{
+	if (!l)
+		return;
+	leash__free(&l->clock);
+	leash__free(&l->sites);
+	if (l->pid > 0 && !l->ended && l->stage != STAGE_FREE && l->stage != STAGE_LATE)
+		resume(l);
+	startup__close(&l->startup);
+	process__close(l->process);
+	free(l);
+}
+
+pid_t launch_pid(const struct launch *l)
+{
+	return l->pid;
+}
+
+bool launch_is_late(const struct launch *l)
+{
+	return l->late;
+}
+
+void launch_signal(const struct launch *l, int number)
+{
+	if (!l->ended)
+		kill(l->pid, number);
+}
+
+int launch_exit_code(const struct launch *l)
+{
+	if (!l->ended)
+		return -1;
+	return WIFSIGNALED(l->status) ? 128 + WTERMSIG(l->status) : WEXITSTATUS(l->status);
+}
+
+const char *launch_comm(const struct launch *l)
+{
+	return l->comm;
+}
