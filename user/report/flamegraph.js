@@ -166,7 +166,7 @@
 
 	function crumbs() {
 		var way = [], i, cut;
-		for (i = zoomed; i >= 0; i = parent[i])
+		for (i = zoomed; i >= 0 && zoomed > 0; i = parent[i])
 			way.unshift(i);
 		path.textContent = '';
 		path.hidden = zoomed === 0;
