@@ -45,6 +45,7 @@ ROWS = 20 		# of a client's table that are compared
 # What render.c has every name of: as JSON keeps it, and as a terminal may see it.
 EVIL = "a\033[2Jb\u202ec\\xff\r\n\x07\x7f\"'\\%n;</script><b>&amp; 12"
 EVIL_TERMINAL = "a\\x1b[2Jb\\u202ec\\xff\\x0d\\x0a\\x07\\x7f\"'\\%n;</script><b>&amp; 12"
+EVIL_RAW = EVIL.replace("\\xff", "\udcff") 		# the byte itself, as Python reads it
 MADE = {
 	"shop": {
 		"clock": "wall",
@@ -64,6 +65,7 @@ MADE = {
 		"sums_ns": {"wall": [100000000] * 2, "cpu": [70000000] * 2, "blocked": [30000000] * 2},
 		"heaviest": {"wall": {
 			"speedscope": "func" + EVIL, "ndjson": "func" + EVIL,
+			"apdb": "func" + EVIL_RAW,
 			"pprof": "func" + EVIL_TERMINAL,
 			"folded": "func" + EVIL_TERMINAL.replace(";", ":")}},
 	},
@@ -88,13 +90,13 @@ class Tally:
 		print(f"skip    {name}: {why}", flush=True)
 
 
-def run(command, **options):
+def run(command, errors="strict", **options):
 	done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
 			      stderr=subprocess.PIPE, timeout=600, **options)
 	if done.returncode:
 		raise ValueError(f"{command[0]}: exit {done.returncode}: "
 				 f"{done.stderr.decode(errors='replace').strip()[-500:]}")
-	return done.stdout.decode("utf-8"), done.stderr.decode(errors="replace")
+	return done.stdout.decode("utf-8", errors), done.stderr.decode(errors="replace")
 
 
 # --- Samples: (names from the outermost on, ns), whatever the format ---------------------------
@@ -364,7 +366,8 @@ JOIN frames ON frames.id = stacks.frame ORDER BY leaf, depth
 
 def check_apdb(tally, name, path, truth):
 	def ask(sql):
-		text, _ = run(["sqlite3", "-readonly", "-json", path, sql])
+		# A recording keeps the bytes of a name as they are.
+		text, _ = run(["sqlite3", "-readonly", "-json", path, sql], errors="surrogateescape")
 		return json.loads(text) if text.strip() else []
 
 	state = ask("PRAGMA integrity_check")[0]["integrity_check"]
@@ -520,6 +523,8 @@ def make(folder):
 
 
 def main():
+	# Names in a complaint may be no text at all.
+	sys.stdout.reconfigure(errors="backslashreplace")
 	tally = Tally()
 	folders = sys.argv[1:]
 	os.makedirs(BUILD, exist_ok=True)
