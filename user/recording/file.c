@@ -39,7 +39,7 @@ static char *plain_path(const char *path, const char *suffix)
 
 int file_errno(const struct recording *r, int rc)
 {
-	int err = sqlite3_system_errno(r->db);
+	int err = 0;
 
 	switch (rc & 0xff) {
 	case SQLITE_OK:
@@ -51,9 +51,13 @@ int file_errno(const struct recording *r, int rc)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;
-	default:
-		return err > 0 ? -err : -EIO;
+	case SQLITE_IOERR:
+		/* EFBIG, EDQUOT: what the file itself met, before anything was taken back. */
+		sqlite3_file_control(r->db, "main", SQLITE_FCNTL_LAST_ERRNO, &err);
 	}
+	if (!err)
+		err = sqlite3_system_errno(r->db);
+	return err > 0 ? -err : -EIO;
 }
 
 int file_damaged(struct refusal *why, int rc)
