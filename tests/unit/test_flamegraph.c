@@ -169,6 +169,32 @@ static void test_markup_bytes(void **state)
 	}
 }
 
+static void test_markup_text(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
+		{"", ""},
+		{"plain", "plain"},
+		{"<a b=\"c\" d='e'>&amp;", "&lt;a b=&quot;c&quot; d=&#39;e&#39;&gt;&amp;amp;"},
+		{"a\nb\xff\u202e", "a\\x0ab\\xff\\u202e"},
+		{"\u00e9\u86c7", "\u00e9\u86c7"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = NULL;
+		size_t sz = 0;
+		FILE *out = open_memstream(&text, &sz);
+
+		assert_non_null(out);
+		markup_text(out, rows[i].in);
+		fclose(out);
+		assert_string_equal(text, rows[i].out);
+		free(text);
+	}
+}
+
 static void test_markup_long(void **state)
 {
 	size_t sz = 300000, out_sz = 0;
@@ -285,6 +311,31 @@ static void test_left_out(void **state)
 	assert_well_formed(text);
 	assert_non_null(
 		strstr(text, "49500 frames too narrow to see are left out: 9.0 % of the time."));
+	free(text);
+	flame__free(flame);
+	made_clear(&made);
+}
+
+/* What is nearly nothing never reads as nothing. */
+static void test_small(void **state)
+{
+	struct made made;
+	struct flame *flame;
+	char *text;
+	uint32_t thread;
+
+	(void)state;
+	made_begin(&made);
+	thread = made_thread(&made, made_process(&made, 1, "p"), 1, "t", false);
+	made_entry(&made, thread, PROFILE_NONE, py(&made, PROFILE_NONE, "small", "a.py", 1),
+		   POINT_CPU, MS, 1);
+	made_entry(&made, thread, PROFILE_NONE, py(&made, PROFILE_NONE, "large", "a.py", 1),
+		   POINT_CPU, 10999 * MS, 1);
+	flame = fold(&made);
+	text = draw(flamegraph_svg, flame, &words);
+	assert_well_formed(text);
+	assert_non_null(
+		strstr(text, "<title>small (a.py:1)\na.py:1\n1.00 ms, under 0.01 % of all"));
 	free(text);
 	flame__free(flame);
 	made_clear(&made);
@@ -554,7 +605,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_checker),	    cmocka_unit_test(test_markup_bytes),
-		cmocka_unit_test(test_markup_long), cmocka_unit_test(test_service),
+		cmocka_unit_test(test_markup_long), cmocka_unit_test(test_markup_text),
+		cmocka_unit_test(test_small),	    cmocka_unit_test(test_service),
 		cmocka_unit_test(test_places),	    cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_cap),	    cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_empty),	    cmocka_unit_test(test_compared),

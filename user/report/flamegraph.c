@@ -119,9 +119,11 @@ static void put_title(FILE *out, const struct flame *flame, const struct flame_n
 		int64_t change = node->total_ns - node->old_total_ns;
 
 		fprintf(out, "\nbefore: %s", words_duration(node->old_total_ns, time));
-		fprintf(out, ", now %s", words_duration(change < 0 ? -change : change, time));
-		fputs(change < 0 ? " less" : " more", out);
-		if (node->old_total_ns > 0)
+		if (change)
+			fprintf(out, ", now %s %s",
+				words_duration(change < 0 ? -change : change, time),
+				change < 0 ? "less" : "more");
+		if (change && node->old_total_ns > 0)
 			fprintf(out, " (%+.1f %%)",
 				100.0 * (double)change / (double)node->old_total_ns);
 	}
