@@ -374,10 +374,11 @@ static void test_forged(void **state)
 	made.entries[2].stack = 77;
 	made.entries[3].cause = (enum cause)77;
 	made.entries[4].ns = -1;
-	made.stacks[2].parent = 2;
+	made.stacks[2].parent = 2; /* of entry 1: the wait calls itself */
 	made.frames[0].line = -5;
 	file = render(&made.profile, &options);
 	assert_int_equal(file->n_sample, 4);
+	assert_int_equal(file->sample[0]->n_location_id, 1);
 	made.threads[0].process = 77;
 	asyncprof__profile__free_unpacked(file, NULL);
 	file = render(&made.profile, &options);
