@@ -17,6 +17,7 @@
 #include "kernel/session.h"
 #include "model/model.h"
 #include "natives.h"
+#include "program.h"
 #include "signals.h"
 #include "target/source.h"
 #include "targets.h"
@@ -38,11 +39,14 @@ struct collector {
 	struct natives *natives; /* NULL: no native stacks are wanted */
 	struct ap_native native; /* the one that is matched now */
 	struct targets targets;
+	struct program program;
 	int64_t unix_offset_ns;
 	uint64_t start_ns, stop_ns;	/* stop_ns 0: it still runs */
 	uint64_t end_ns;		/* when to stop; 0: no limit */
 	uint64_t synthesised[AP_KIND_CNT];
 	int again;			/* tell of open stalls once more */
+	int stopped;			/* 1: enough, although the program that we started goes on */
+	int started;			/* 1: the sink has had its start */
 	int over;			/* what the sink said to end it, 0: nothing */
 	struct refusal *why;
 };
@@ -302,7 +306,10 @@ static void look_at_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thre
 
 static int is_over(const struct collector *c, uint64_t now)
 {
-	return signals_stop_asked() || c->over || (c->end_ns && now >= c->end_ns);
+	/* Of a program that we started the signals are its own first, see program_wait(). */
+	if (c->program.launch ? c->stopped || c->program.ended : signals_stop_asked())
+		return 1;
+	return c->over || (c->end_ns && now >= c->end_ns);
 }
 
 static void idle_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
@@ -312,17 +319,26 @@ static void idle_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap_thre
 	model__idle(c->model, (uint32_t)pid, (uint32_t)tid, t, now_ns());
 }
 
+/* A program that stands is waited for, else the ring; the other one is looked at in passing. */
+static int wait_for_records(struct collector *c, int timeout_ms)
+{
+	struct program *p = &c->program;
+
+	if (c->natives)
+		natives_read(c->natives);
+	if (!p->launch || p->ended)
+		return session__poll(c->session, timeout_ms);
+	c->stopped |= program_wait(p, p->holding ? timeout_ms : 0) != 0;
+	return session__poll(c->session, p->holding ? 0 : timeout_ms);
+}
+
 static int collect(struct collector *c)
 {
 	uint64_t next_look = 0, next_check = 0, next_idle = 0, now = now_ns();
 
 	session__measure(c->session, 1);
 	while (!is_over(c, now)) {
-		int err;
-
-		if (c->natives)
-			natives_read(c->natives);
-		err = session__poll(c->session, (int)(LOOK_EVERY_NS / 1000000));
+		int err = wait_for_records(c, (int)(LOOK_EVERY_NS / 1000000));
 
 		if (err && err != -EINTR)
 			return refuse(c->why, EXIT_FAILED, "", "can't read the ring buffer: %s",
@@ -339,7 +355,7 @@ static int collect(struct collector *c)
 		if (now >= next_check) {
 			next_check = now + CHECK_EVERY_NS;
 			note(c, c->sink->tick(c->sink->ctx, unix_now_ns(c)));
-			if (!targets_check(&c->targets, c->session))
+			if (!targets_check(&c->targets, c->session) && !c->program.launch)
 				break;
 		}
 		if (now - c->start_ns >= MEASURE_NS)
@@ -374,7 +390,7 @@ static void finish(struct collector *c)
 	targets_drop(&c->targets, c->session);
 	session__measure(c->session, 0);
 	session__drain(c->session);
-	if (c->over >= 0)
+	if (c->over >= 0 && c->started)
 		print_summary(c, 0);
 }
 
@@ -388,6 +404,9 @@ int collector__open(const struct options *options, struct collector **out, struc
 	c->options = options;
 	c->why = why;
 	c->unix_offset_ns = (int64_t)clock_ns(CLOCK_REALTIME) - (int64_t)now_ns();
+	c->program = (struct program){
+		.targets = &c->targets, .emit = on_own_record, .ctx = c,
+	};
 	signals_catch();
 	if (targets__open(&c->targets, options, why))
 		return -1;
@@ -404,6 +423,34 @@ static int open_natives(struct collector *c)
 	if (err)
 		return refuse(c->why, EXIT_FAILED, "leave --native out", "no native stacks: %s",
 			      strerror(-err));
+	return 0;
+}
+
+/* Every probe is live. */
+static void begin(struct collector *c)
+{
+	print_start(c);
+	c->started = 1;
+	c->start_ns = now_ns();
+	if (c->options->duration_ns)
+		c->end_ns = c->start_ns + c->options->duration_ns;
+}
+
+/* Until it has become Python and is watched, or has ended. */
+static int start_program(struct collector *c)
+{
+	struct program *p = &c->program;
+
+	p->session = c->session;
+	if (program__start(p, c->options, c->why))
+		return -1;
+	while (!p->attached && !p->ended && !c->stopped)
+		c->stopped |= program_wait(p, 100) != 0;
+	if (!p->attached)
+		return 0;
+	if (c->natives && natives_add(c->natives, c->targets.watched[c->targets.cnt - 1].process))
+		return refuse(c->why, EXIT_FAILED, "leave --native out", "no native stacks");
+	begin(c);
 	return 0;
 }
 
@@ -433,10 +480,9 @@ static int prepare(struct collector *c)
 			   c->why) ||
 	    targets_attach(&c->targets, c->session, on_own_record, c, c->why))
 		return -1;
-	print_start(c);
-	c->start_ns = now_ns(); /* from now on every probe is live */
-	if (options->duration_ns)
-		c->end_ns = c->start_ns + options->duration_ns;
+	if (options->program)
+		return start_program(c);
+	begin(c);
 	return 0;
 }
 
@@ -456,10 +502,24 @@ int collector_run(struct collector *c, const struct collector_sink *sink, int *s
 	return err;
 }
 
+int collector_finish(struct collector *c, int failed, struct refusal *why)
+{
+	if (!c || !c->options->program)
+		return failed;
+	if (!c->program.launch) {
+		if (failed && why->code != EXIT_CANNOT_EXECUTE && why->code != EXIT_NOT_FOUND)
+			why->code = EXIT_BEFORE_PROGRAM;
+		return failed;
+	}
+	program_finish(&c->program);
+	return failed ? failed : program_result(&c->program, why);
+}
+
 void collector__close(struct collector *c)
 {
 	if (!c)
 		return;
+	program__close(&c->program);
 	session__close(c->session);
 	natives__close(c->natives);
 	targets__close(&c->targets);

@@ -55,6 +55,13 @@ uint64_t collector_lost(const struct collector *c);
 int collector_run(struct collector *c, const struct collector_sink *sink, int *sink_error,
 		  struct refusal *why);
 
+/*
+ * With a program that was started: waits for its end, and turns what the command has come to
+ * (`failed`, -1 with `why`) into what it is with the program's own exit code. 0, or -1 with `why`,
+ * whose `what` is empty when there is nothing to say but the code. A NULL collector is fine.
+ */
+int collector_finish(struct collector *c, int failed, struct refusal *why);
+
 void collector__close(struct collector *c);
 
 /* A line of the target's source, see report/display.h; `ctx` is a collector. */

@@ -15,6 +15,9 @@
 
 static int say(const struct refusal *why)
 {
+	/* A program's own exit code needs no words. */
+	if (!why->what[0])
+		return why->code;
 	fprintf(stderr, "asyncprof: %s%s%s\n", why->what, why->remedy[0] ? "; " : "", why->remedy);
 	return why->code;
 }

@@ -136,16 +136,18 @@ static int on_summary(void *ctx, const struct run_summary *summary)
 
 /* --- Files ------------------------------------------------------------------------------ */
 
-/* asyncprof-1234-20261124-190500.svg */
+/* asyncprof-1234-20261124-190500.svg; of a program that is not started yet without its pid */
 static void make_name(struct recorder *r)
 {
 	time_t now = time(NULL);
 	struct tm local;
-	char date[32] = "";
+	char date[32] = "", pid[16] = "";
 
 	if (localtime_r(&now, &local))
 		strftime(date, sizeof(date), "-%Y%m%d-%H%M%S", &local);
-	snprintf(r->name, sizeof(r->name), "asyncprof-%d%s%s", (int)collector_pid(r->collector), date,
+	if (collector_pid(r->collector))
+		snprintf(pid, sizeof(pid), "-%d", collector_pid(r->collector));
+	snprintf(r->name, sizeof(r->name), "asyncprof%s%s%s", pid, date,
 		 format_suffix(r->options->format == FORMAT_NONE ? FORMAT_SVG : r->options->format));
 }
 
@@ -272,14 +274,15 @@ enum exit_code record_run(const struct options *options, struct refusal *why)
 		.summary = on_summary,
 		.ctx = &r,
 	};
-	enum exit_code code = run(&r, &sink) ? why->code : EXIT_DONE;
+	int failed = run(&r, &sink);
 	size_t i;
 
 	recording__close(r.recording);
+	failed = collector_finish(r.collector, failed, why);
 	collector__close(r.collector);
 	for (i = 0; i < r.output_cnt; i++)
 		output__close(&r.output[i]);
-	return code;
+	return failed ? why->code : EXIT_DONE;
 }
 
 static int report(const struct options *options, struct recording *current, struct recording *old,

@@ -2,12 +2,22 @@
 /*
  * What the user says while a run goes on: enough (SIGINT, SIGTERM, SIGHUP), or
  * a summary so far (SIGUSR1). A closed pipe shows as EPIPE where we write.
+ *
+ * What was ignored when we began stays ignored, as nohup wants it.
  */
 #ifndef ASYNCPROF_SIGNALS_H
 #define ASYNCPROF_SIGNALS_H
 
+#include <stdbool.h>
+
 void signals_catch(void);
-int signals_stop_asked(void);
+int signals_stop_asked(void);	 /* the last such signal's number, 0: none */
 int signals_summary_asked(void); /* once for each time it was asked */
+
+/*
+ * The same as signals_stop_asked(), once for each. `*from_terminal`: Ctrl-C, which every
+ * process of the terminal's foreground got.
+ */
+int signals_take_stop(bool *from_terminal);
 
 #endif

@@ -11,7 +11,8 @@ struct watched *targets_find(const struct targets *t, pid_t pid)
 	size_t i;
 
 	for (i = 0; i < t->cnt; i++)
-		if (t->watched[i].process && process_pid(t->watched[i].process) == pid)
+		if (t->watched[i].process && t->watched[i].state != WATCHED_ENDED &&
+		    process_pid(t->watched[i].process) == pid)
 			return &t->watched[i];
 	return NULL;
 }
@@ -48,20 +49,26 @@ static uint32_t record_of(const struct options *options)
 	       (options->kernel ? AP_REC_KERNEL : 0) | (options->native ? AP_REC_NATIVE : 0);
 }
 
+int targets_add(struct targets *t, pid_t pid, struct refusal *why)
+{
+	struct watched *more = reallocarray(t->watched, t->cnt + 1, sizeof(*more));
+
+	if (!more)
+		return refuse(why, EXIT_FAILED, "", "out of memory");
+	t->watched = more;
+	t->watched[t->cnt] = (struct watched){ 0 };
+	return watched__open(&t->watched[t->cnt++], pid, t->options->threshold_ns,
+			     record_of(t->options), why);
+}
+
 int targets__open(struct targets *t, const struct options *options, struct refusal *why)
 {
 	size_t i;
 
 	*t = (struct targets){ .options = options };
-	t->watched = calloc(options->pid_cnt, sizeof(*t->watched));
-	if (!t->watched)
-		return refuse(why, EXIT_FAILED, "", "out of memory");
-	for (i = 0; i < options->pid_cnt; i++) {
-		t->cnt = i + 1;
-		if (watched__open(&t->watched[i], options->pid[i], options->threshold_ns,
-				  record_of(options), why))
+	for (i = 0; i < options->pid_cnt; i++)
+		if (targets_add(t, options->pid[i], why))
 			return -1;
-	}
 	return 0;
 }
 
@@ -85,7 +92,8 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 {
 	int pid = process_pid(target->process);
 
-	if (t->options->verbosity < 0)
+	/* A program that we started loads asyncio and exits as it should. */
+	if (t->options->verbosity < 0 || (t->options->program && news != NEWS_MOVED))
 		return;
 	switch (news) {
 	case NEWS_NONE:
@@ -118,6 +126,17 @@ int targets_attach(struct targets *t, struct session *s, watched_record emit, vo
 			say_waiting(&t->watched[i]);
 	}
 	return 0;
+}
+
+int targets_attach_last(struct targets *t, struct session *s, watched_record emit, void *ctx,
+			struct refusal *why)
+{
+	return watched__attach(&t->watched[t->cnt - 1], s, emit, ctx, why);
+}
+
+void targets_forget_last(struct targets *t)
+{
+	watched__close(&t->watched[--t->cnt]);
 }
 
 size_t targets_check(struct targets *t, struct session *s)

@@ -22,7 +22,7 @@ struct targets {
 	size_t cnt;
 };
 
-/* Understands each, attaches none. 0, or -1 with `why`; targets__close() in either case. */
+/* Understands each that was given by its pid, attaches none. 0, or -1 with `why`; targets__close() in either case. */
 int targets__open(struct targets *t, const struct options *options, struct refusal *why);
 void targets__close(struct targets *t);
 
@@ -30,13 +30,19 @@ void targets__close(struct targets *t);
 int targets_attach(struct targets *t, struct session *s, watched_record emit, void *ctx,
 		   struct refusal *why);
 
+/* One more, of a program that was started. 0, or -1 with `why`; then targets_forget_last(). */
+int targets_add(struct targets *t, pid_t pid, struct refusal *why);
+int targets_attach_last(struct targets *t, struct session *s, watched_record emit, void *ctx,
+			struct refusal *why);
+void targets_forget_last(struct targets *t);
+
 /* Looks what has become of them; returns how many are left. */
 size_t targets_check(struct targets *t, struct session *s);
 
 /* Takes all probes away. */
 void targets_drop(struct targets *t, struct session *s);
 
-/* NULL: none of them. */
+/* Of those that are left; NULL: none of them. */
 struct watched *targets_find(const struct targets *t, pid_t pid);
 
 /* The name of a thread (comm) into buf, NUL terminated; its length, or a negative errno. */

@@ -110,17 +110,16 @@ enum exit_code watch_run(const struct options *options, struct refusal *why)
 		.summary = on_summary,
 		.ctx = &w,
 	};
-	enum exit_code code = EXIT_DONE;
-	int sink_error = 0;
+	int sink_error = 0, failed;
 
 	w.filter = filters__make(options, why);
-	if (!w.filter || collector__open(options, &w.collector, why) || open_output(&w) ||
-	    collector_run(w.collector, &sink, &sink_error, why))
-		code = why->code;
-	collector__close(w.collector);
+	failed = !w.filter || collector__open(options, &w.collector, why) || open_output(&w) ||
+		 collector_run(w.collector, &sink, &sink_error, why);
 	face__free(w.face);
 	filter__free(w.filter);
-	if (code == EXIT_DONE && close_output(&w, sink_error))
-		code = why->code;
-	return code;
+	if (!failed && close_output(&w, sink_error))
+		failed = 1;
+	failed = collector_finish(w.collector, failed, why);
+	collector__close(w.collector);
+	return failed ? why->code : EXIT_DONE;
 }

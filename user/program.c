@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+#include "program.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "signals.h"
+
+/* A reader that is short of CPU may see half of a process that has just begun. */
+#define REFUSED_MAX 3
+
+int program__start(struct program *p, const struct options *options, struct refusal *why)
+{
+	if (!options->program)
+		return 0;
+	return launch__start(options, &p->launch, why);
+}
+
+void program__close(struct program *p)
+{
+	launch__free(p->launch);
+	p->launch = NULL;
+}
+
+/* 0: it is watched. 1: look again. -1: it can't be watched. */
+static int attach(struct program *p)
+{
+	pid_t pid = launch_pid(p->launch);
+
+	if (!targets_add(p->targets, pid, &p->why) &&
+	    !targets_attach_last(p->targets, p->session, p->emit, p->ctx, &p->why))
+		return 0;
+	targets_forget_last(p->targets);
+	if (p->why.code == EXIT_NO_PROCESS || ++p->refused < REFUSED_MAX)
+		return 1;
+	fprintf(stderr, "asyncprof: %s; the program runs on, unwatched\n", p->why.what);
+	return -1;
+}
+
+/* It stands, and waits for us. */
+static void look(struct program *p)
+{
+	struct watched *target;
+	int err = 0;
+
+	targets_check(p->targets, p->session);
+	target = targets_find(p->targets, launch_pid(p->launch));
+	if (!target) {
+		err = attach(p);
+		target = targets_find(p->targets, launch_pid(p->launch));
+	}
+	if (!err) {
+		p->refused = 0;
+		p->attached = true;
+	}
+	if (!err && launch_is_late(p->launch))
+		fprintf(stderr, "asyncprof: Python was there before it was noticed; what ran until "
+				"then was not seen\n");
+	p->holding = err > 0 || (target && target->interpreter.asyncio == ASYNCIO_NOT_LOADED);
+	launch_go_on(p->launch, p->holding);
+}
+
+/* A signal that the terminal did not give to the program as well is passed on; a second one is for us. */
+static int pass_on(struct program *p)
+{
+	bool from_terminal;
+	int number = signals_take_stop(&from_terminal);
+
+	if (!number)
+		return 0;
+	if (p->signals++)
+		return number;
+	if (!from_terminal)
+		launch_signal(p->launch, number);
+	return 0;
+}
+
+int program_wait(struct program *p, int timeout_ms)
+{
+	enum launch_news news = launch_wait(p->launch, timeout_ms);
+
+	if (news == LAUNCH_LOOK)
+		look(p);
+	else if (news == LAUNCH_ENDED)
+		p->ended = true;
+	return pass_on(p);
+}
+
+void program_finish(struct program *p)
+{
+	if (!p->launch)
+		return;
+	/* Nobody looks at it any more. */
+	launch_go_on(p->launch, false);
+	while (!p->ended && !program_wait(p, 1000))
+		;
+	if (!p->ended)
+		fprintf(stderr, "asyncprof: process %d goes on\n", (int)launch_pid(p->launch));
+}
+
+int program_result(const struct program *p, struct refusal *why)
+{
+	const char *name;
+	int code;
+
+	if (!p->launch || !p->ended)
+		return 0;
+	/* What ran last, unless it ended before anybody looked. */
+	name = launch_comm(p->launch)[0] ? launch_comm(p->launch) : "the program";
+	code = launch_exit_code(p->launch);
+	if (!p->attached && !p->refused)
+		refuse(why, EXIT_NO_PROCESS, "", "%s never became Python; only the process itself is "
+		       "watched, not what it starts", name);
+	else if (!p->attached)
+		refuse(why, p->why.code, "", "%s was not watched", name);
+	else if (code)
+		why->what[0] = why->remedy[0] = 0;
+	else
+		return 0;
+	if (code)
+		why->code = (enum exit_code)code;
+	return -1;
+}

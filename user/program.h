@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
+/*
+ * A program that we start and watch: what launch.h tells of it becomes a
+ * target, as often as it becomes Python anew by exec.
+ *
+ * It must never leave the program standing, whatever happens to the target.
+ */
+#ifndef ASYNCPROF_PROGRAM_H
+#define ASYNCPROF_PROGRAM_H
+
+#include <stdbool.h>
+
+#include "cli/options.h"
+#include "kernel/session.h"
+#include "launch.h"
+#include "refusal.h"
+#include "targets.h"
+
+struct program {
+	struct launch *launch;	/* NULL: no program was to be started */
+	struct targets *targets;
+	struct session *session;
+	watched_record emit;
+	void *ctx;
+	bool holding;		/* it will stand again soon, and wait for us */
+	bool attached;		/* at least once */
+	bool ended;
+	unsigned int refused;	/* looks in a row that found what can't be watched */
+	unsigned int signals;	/* that came for it and us */
+	struct refusal why;	/* of the last one refused */
+};
+
+/* Starts options->program, if there is one. 0, or -1 with `why` (125 to 127). */
+int program__start(struct program *p, const struct options *options, struct refusal *why);
+void program__close(struct program *p);
+
+/*
+ * What has become of it, waiting up to `timeout_ms`. 0, or a signal number when the user wants
+ * the run to end although the program has not.
+ */
+int program_wait(struct program *p, int timeout_ms);
+
+/* The run is over: waits until the program is too, unless a signal says that that is enough. */
+void program_finish(struct program *p);
+
+/* 0, or -1 with `why`, whose code is then the whole run's: the program's own, or that it never was Python. */
+int program_result(const struct program *p, struct refusal *why);
+
+#endif
