@@ -130,7 +130,7 @@ static void render(const char *name, const struct profile *profile)
 	out = create(name, ".folded");
 	finish(out, folded_print(out, flame));
 	out = create(name, ".speedscope.json");
-	finish(out, speedscope_print(out, flame, TITLE, "asyncprof 0.1"));
+	finish(out, speedscope_print(out, flame, TITLE, "0.1"));
 	out = create(name, ".pprof");
 	finish(out, pprof_print(out, profile, &options, "0.1"));
 	out = create(name, ".ndjson");

@@ -277,6 +277,11 @@ static void test_broken_output(void **state)
 	flame = flame__compare(&old.profile, &now.profile, &options);
 	assert_int_equal(comparison_print(out, &plain, flame), -ENOSPC);
 	fclose(out);
+	/* Also where it fails at the first byte, long before the end. */
+	out = broken_file();
+	setvbuf(out, NULL, _IONBF, 0);
+	assert_int_equal(comparison_print(out, &plain, flame), -ENOSPC);
+	fclose(out);
 	flame__free(flame);
 }
 

@@ -451,6 +451,11 @@ static void test_broken_output(void **state)
 	made_shop(&made);
 	assert_int_equal(pprof_print(out, &made.profile, &options, "0.1"), -ENOSPC);
 	fclose(out);
+	/* Also where it fails at the first byte, long before the end. */
+	out = broken_file();
+	setvbuf(out, NULL, _IONBF, 0);
+	assert_int_equal(pprof_print(out, &made.profile, &options, "0.1"), -ENOSPC);
+	fclose(out);
 }
 
 int main(void)

@@ -21,7 +21,7 @@ static json_t *render(const struct profile *profile, const struct flame_options 
 
 	assert_non_null(flame);
 	capture_open(&capture);
-	assert_int_equal(speedscope_print(capture.file, flame, "a \"shop\"", "asyncprof 0.1"), 0);
+	assert_int_equal(speedscope_print(capture.file, flame, "a \"shop\"", "0.1"), 0);
 	file = json_loads(capture_text(&capture), 0, &error);
 	if (!file)
 		fail_msg("line %d: %s", error.line, error.text);
@@ -244,7 +244,7 @@ static void test_homeless(void **state)
 
 	(void)state;
 	capture_open(&capture);
-	assert_int_equal(speedscope_print(capture.file, &flame, "a \"shop\"", "asyncprof 0.1"), 0);
+	assert_int_equal(speedscope_print(capture.file, &flame, "a \"shop\"", "0.1"), 0);
 	file = json_loads(capture_text(&capture), 0, NULL);
 	assert_int_equal(check(file), 12);
 	assert_int_equal(weight_of(file, 0, "all"), 5);
@@ -298,7 +298,7 @@ static void test_addresses(void **state)
 
 	(void)state;
 	capture_open(&capture);
-	assert_int_equal(speedscope_print(capture.file, &flame, "a \"shop\"", "asyncprof 0.1"), 0);
+	assert_int_equal(speedscope_print(capture.file, &flame, "a \"shop\"", "0.1"), 0);
 	file = json_loads(capture_text(&capture), 0, NULL);
 	assert_int_equal(check(file), 7);
 	assert_int_equal(weight_of(file, 0, "f (x.py:1);f (x.py:1)"), 4);
@@ -334,7 +334,7 @@ static void test_hostile(void **state)
 	made_evil(&evil, EVIL "</script>");
 	flame = flame__new(&evil.made.profile, &options);
 	capture_open(&capture);
-	assert_int_equal(speedscope_print(capture.file, flame, names, "asyncprof 0.1"), 0);
+	assert_int_equal(speedscope_print(capture.file, flame, names, "0.1"), 0);
 	for (const char *c = capture_text(&capture); *c; c++)
 		assert_true(*c == '\n' || (*c >= 0x20 && *c < 0x7f));
 	file = json_loads(capture_text(&capture), 0, NULL);
@@ -364,6 +364,11 @@ static void test_broken_output(void **state)
 		skip();
 	made_shop(&made);
 	flame = flame__new(&made.profile, &options);
+	assert_int_equal(speedscope_print(out, flame, "x", "y"), -ENOSPC);
+	fclose(out);
+	/* Also where it fails at the first byte, long before the end. */
+	out = broken_file();
+	setvbuf(out, NULL, _IONBF, 0);
 	assert_int_equal(speedscope_print(out, flame, "x", "y"), -ENOSPC);
 	fclose(out);
 	flame__free(flame);

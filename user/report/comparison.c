@@ -7,6 +7,7 @@
 
 #include "report/node_groups.h"
 #include "report/words.h"
+#include "report/written.h"
 
 #define ROWS_MAX     10
 #define WIDTH_MIN    40
@@ -277,6 +278,7 @@ int comparison_print(FILE *out, const struct display *display, const struct flam
 	struct table table = {};
 	int err = make_groups(flame, &table);
 
+	errno = 0;
 	if (!err) {
 		add_up(flame, &table);
 		print_head(out, width, flame);
@@ -289,7 +291,5 @@ int comparison_print(FILE *out, const struct display *display, const struct flam
 	}
 	free(table.groups);
 	node_groups__clear(&table.nodes);
-	if (!err && fflush(out))
-		err = errno ? -errno : -EIO;
-	return !err && ferror(out) ? -EIO : err;
+	return err ? err : written(out);
 }

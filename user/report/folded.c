@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/escape.h"
+#include "report/written.h"
 
 /* The names from below the root to the node at hand. */
 struct path {
@@ -114,6 +115,7 @@ int folded_print(FILE *out, const struct flame *flame)
 	struct rounding rounding[2] = {};
 	int err = path.ends ? 0 : -ENOMEM;
 
+	errno = 0;
 	for (uint32_t at = next_node(flame, 0); at != PROFILE_NONE && !err && !ferror(out);
 	     at = next_node(flame, at)) {
 		err = push(&path, &flame->nodes[at]);
@@ -122,7 +124,5 @@ int folded_print(FILE *out, const struct flame *flame)
 	}
 	free(path.ends);
 	free(path.text);
-	if (!err && fflush(out))
-		err = errno ? -errno : -EIO;
-	return !err && ferror(out) ? -EIO : err;
+	return err ? err : written(out);
 }

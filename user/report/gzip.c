@@ -38,7 +38,6 @@ static int squeeze(struct gzip *gzip, int flush)
 		gzip->z.avail_out = sizeof(out);
 		status = deflate(&gzip->z, flush);
 		sz = sizeof(out) - gzip->z.avail_out;
-		errno = 0;
 		if (fwrite(out, 1, sz, gzip->out) != sz)
 			return errno ? -errno : -EIO;
 	} while (status == Z_OK && !gzip->z.avail_out);

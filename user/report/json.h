@@ -26,7 +26,8 @@ int json_print_summary(FILE *out, const struct run_summary *summary);
 
 /*
  * A line too, but not flushed: there may be a million of them, and the caller
- * flushes. Also -EINVAL: an entry that belongs to no thread or process.
+ * flushes. An entry of no thread or process, as only a forged profile has one,
+ * is left out. 0, or a negative errno.
  */
 int json_print_stack(FILE *out, const struct profile *profile, const struct profile_entry *entry);
 

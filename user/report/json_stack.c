@@ -80,7 +80,9 @@ int json_print_string(FILE *out, const char *text)
 		if (escaped != few)
 			free(escaped);
 	}
-	return ferror(out) ? -EIO : 0;
+	if (ferror(out))
+		return errno ? -errno : -EIO;
+	return 0;
 }
 
 /* `key` comes with what stands before it: ",\"task\":". */
@@ -150,7 +152,8 @@ int json_print_stack(FILE *out, const struct profile *profile, const struct prof
 
 	if (entry->thread >= profile->thread_cnt ||
 	    profile->threads[entry->thread].process >= profile->process_cnt)
-		return -EINVAL;
+		return 0;
+	errno = 0;
 	thread = &profile->threads[entry->thread];
 	put_fraction(out, "{\"type\":\"stack\",\"ts\":", profile->start_unix_ns, 1000000000, 9);
 	fprintf(out, ",\"pid\":%u,\"tid\":%u", profile->processes[thread->process].pid,
@@ -171,5 +174,7 @@ int json_print_stack(FILE *out, const struct profile *profile, const struct prof
 		entry->kind == POINT_CPU ? "true" : "false");
 	if (!err)
 		err = put_stack(out, profile, entry->stack);
-	return err ? err : ferror(out) ? -EIO : 0;
+	if (!err && ferror(out))
+		err = errno ? -errno : -EIO;
+	return err;
 }

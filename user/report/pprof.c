@@ -15,6 +15,7 @@
 #include "report/escape.h"
 #include "report/gzip.h"
 #include "report/selection.h"
+#include "report/written.h"
 
 /*
  * A protobuf message may come in pieces: repeated fields of its parts are one
@@ -527,6 +528,7 @@ int pprof_print(FILE *out, const struct profile *profile, const struct flame_opt
 
 	w.tasks = calloc(profile->task_cnt + 1, sizeof(*w.tasks));
 	w.threads = calloc(profile->thread_cnt + 1, sizeof(*w.threads));
+	errno = 0;
 	w.err = gzip__open(&w.gzip, out);
 	if (selection__init(&w.selection, profile, options) || !w.tasks || !w.threads)
 		w.err = -ENOMEM;
@@ -534,7 +536,5 @@ int pprof_print(FILE *out, const struct profile *profile, const struct flame_opt
 		put_profile(&w, version);
 	gzip__close(&w.gzip);
 	clear(&w);
-	if (!w.err && fflush(out))
-		w.err = errno ? -errno : -EIO;
-	return w.err;
+	return w.err ? w.err : written(out);
 }

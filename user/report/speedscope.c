@@ -8,6 +8,7 @@
 
 #include "report/json.h"
 #include "report/node_groups.h"
+#include "report/written.h"
 
 #define SCHEMA "https://www.speedscope.app/file-format-schema.json"
 
@@ -204,8 +205,11 @@ static void put_profiles(struct writer *w)
 
 static void put_file(struct writer *w, const char *title, const char *version)
 {
+	char exporter[64];
+
+	snprintf(exporter, sizeof(exporter), "asyncprof %s", version);
 	fputs("{\"$schema\":\"" SCHEMA "\",\"exporter\":", w->out);
-	put_string(w, version);
+	put_string(w, exporter);
 	fputs(",\"name\":", w->out);
 	put_string(w, title);
 	fputs(",\n\"shared\":{\"frames\":[", w->out);
@@ -223,6 +227,7 @@ int speedscope_print(FILE *out, const struct flame *flame, const char *title, co
 		.path = calloc((size_t)flame->depth_max + 1, sizeof(*w.path)),
 	};
 
+	errno = 0;
 	w.err = node_groups__init(&w.frames, flame, compare_frames);
 	if (!w.path)
 		w.err = -ENOMEM;
@@ -230,7 +235,5 @@ int speedscope_print(FILE *out, const struct flame *flame, const char *title, co
 		put_file(&w, title, version);
 	node_groups__clear(&w.frames);
 	free(w.path);
-	if (!w.err && fflush(out))
-		w.err = errno ? -errno : -EIO;
-	return !w.err && ferror(out) ? -EIO : w.err;
+	return w.err ? w.err : written(out);
 }
