@@ -33,11 +33,10 @@
 #include "target/maps.h"
 #include "target/unwinder.h"
 
-#define MODULES_MAX 4096
-#define STACK_MAX   65536
-#define DEADLINE_MS                                                                                \
-	2000 /* for one sample: the first of a file reads it from a cold disk (0.4 s seen) */
-#define FAILURES_MAX 3		   /* children lost in one process: no more are started */
+#define MODULES_MAX  4096
+#define STACK_MAX    65536
+#define DEADLINE_MS  2000 /* for one sample: 0.4 s were seen where files came from a disk */
+#define FAILURES_MAX 3	  /* children lost in one process: no more are started */
 #define REREAD_NS    1000000000ULL /* maps are not read more often */
 #define MEMORY_MAX   (3ULL << 30)  /* address space of the child, beyond ours: files are mapped */
 #define STUCK_MAX    (FAILURES_MAX + 1)
