@@ -243,6 +243,71 @@ static void test_processes(void **state)
 	recording__close(r);
 }
 
+/*
+ * A program that names each task after its request, and one that makes a thread for each: what
+ * does not fit loses its name, not its time.
+ */
+static void test_no_room(void **state)
+{
+	const int cnt = 160000;
+	struct profile *profile;
+	struct recording *r;
+	struct folder folder;
+	uint64_t sum = 0;
+	int apart = 0, together = 0;
+
+	(void)state;
+	folder_make(&folder);
+	r = create(folder.file);
+	for (int i = 0; i < cnt; i++) {
+		struct point point = point_of_wait();
+		char name[32];
+
+		snprintf(name, sizeof(name), "request-%d", i);
+		point.task = name;
+		point.tid = (uint32_t)(i % 40000);
+		point.plain = i % 4 == 3;
+		assert_int_equal(recording__point(r, &point), 0);
+	}
+	assert_int_equal(recording__commit(r), 0);
+	recording__close(r);
+	r = open_again(folder.file);
+	profile = profile_of(r);
+	for (size_t i = 0; i < profile->entry_cnt; i++)
+		sum += profile->entries[i].cnt;
+	assert_int_equal(sum, cnt);
+	for (size_t i = 0; i < profile->thread_cnt; i++) {
+		if (strcmp(profile->threads[i].comm, "other threads"))
+			apart++;
+		else
+			together++;
+	}
+	assert_true(apart > 20000 && together == 2);
+	assert_int_equal(profile->lost_cnt, 0);
+	profile__free(profile);
+	recording__close(r);
+	folder_remove(&folder);
+
+	folder_make(&folder);
+	r = create(folder.file);
+	for (int i = 0; i < cnt; i++) {
+		struct point point = point_of_wait();
+		char name[32];
+
+		snprintf(name, sizeof(name), "request-%d", i);
+		point.task = name;
+		assert_int_equal(recording__point(r, &point), 0);
+	}
+	assert_int_equal(recording__commit(r), 0);
+	recording__close(r);
+	assert_int_equal(sql_number(folder.file, "SELECT sum(cnt) FROM samples"), cnt);
+	assert_int_equal(sql_number(folder.file, "SELECT cnt FROM losses WHERE what = 'tasks'"),
+			 sql_number(folder.file, "SELECT sum(cnt) FROM detail WHERE task IS NULL"));
+	assert_true(sql_number(folder.file, "SELECT count(*) FROM tasks WHERE coro = 'fetch'") >
+		    100000);
+	folder_remove(&folder);
+}
+
 /* --- Stalls --- */
 
 /* Prints a stall in every form that shows all of it. */
@@ -648,11 +713,12 @@ static void test_intern(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_points),	   cmocka_unit_test(test_private),
-		cmocka_unit_test(test_processes),  cmocka_unit_test(test_stalls),
-		cmocka_unit_test(test_deep_stack), cmocka_unit_test(test_ongoing),
-		cmocka_unit_test(test_start),	   cmocka_unit_test(test_summary),
-		cmocka_unit_test(test_cut),	   cmocka_unit_test(test_intern),
+		cmocka_unit_test(test_points),	  cmocka_unit_test(test_private),
+		cmocka_unit_test(test_processes), cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_stalls),	  cmocka_unit_test(test_deep_stack),
+		cmocka_unit_test(test_ongoing),	  cmocka_unit_test(test_start),
+		cmocka_unit_test(test_summary),	  cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_intern),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

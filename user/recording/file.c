@@ -21,7 +21,11 @@
 #define BUSY_MS		5000
 #define READ_LENGTH_MAX 1000000	  /* of a row or a text that is read */
 #define READ_HEAP_MAX	201326592 /* 192 MiB for SQLite itself, whatever the file is */
-#define ROW_SZ_MIN	4	  /* bytes of a file that its smallest row takes, at least */
+#define ROWS_MAX	200000000 /* of one table: months, at a commit a second */
+/* One step is so many instructions of SQLite's machine: some 10 ms. A row takes ten of them. */
+#define STEP_OPS       1000000
+#define READ_STEPS_MAX 4000
+#define ROW_SZ_MIN     4 /* bytes of a file that its smallest row takes, at least */
 
 /*
  * "x" as "./x": this SQLite may take "file:x" for a URI (SQLITE_USE_URI), and
@@ -64,7 +68,9 @@ int file_damaged(struct refusal *why, int rc)
 {
 	return refuse(why, EXIT_FAILED,
 		      (rc & 0xff) == SQLITE_NOMEM ? "" : "copy the file anew, or record again",
-		      "the recording can't be read: %s", sqlite3_errstr(rc));
+		      "the recording can't be read: %s",
+		      (rc & 0xff) == SQLITE_INTERRUPT ? "there is no end to it"
+						      : sqlite3_errstr(rc));
 }
 
 int file_forged(struct refusal *why, const char *table, int64_t id)
@@ -231,16 +237,38 @@ static const char *guard_name(void)
 int64_t file_rows_max(struct recording *r)
 {
 	sqlite3_stmt *stmt = NULL;
-	int64_t sz = 0;
+	int64_t rows = 0;
 
 	if (!sqlite3_prepare_v2(r->db,
 				"SELECT page_count * page_size FROM pragma_page_count, "
 				"pragma_page_size",
 				-1, &stmt, NULL) &&
 	    sqlite3_step(stmt) == SQLITE_ROW)
-		sz = sqlite3_column_int64(stmt, 0);
+		rows = sqlite3_column_int64(stmt, 0) / ROW_SZ_MIN;
 	sqlite3_finalize(stmt);
-	return sz / ROW_SZ_MIN;
+	return rows < ROWS_MAX ? rows : ROWS_MAX;
+}
+
+/* In a tree of pages that refer to each other a million times, every row is found for ever. */
+static int count_steps(void *ctx)
+{
+	struct recording *r = ctx;
+
+	return --r->steps_left < 0;
+}
+
+/* Before SQLite looks into a file. */
+static void distrust(struct recording *r)
+{
+	sqlite3_hard_heap_limit64(READ_HEAP_MAX);
+	sqlite3_limit(r->db, SQLITE_LIMIT_LENGTH, READ_LENGTH_MAX);
+	sqlite3_limit(r->db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+	r->steps_left = READ_STEPS_MAX;
+	sqlite3_progress_handler(r->db, STEP_OPS, count_steps, r);
 }
 
 int file_check(struct recording *r, struct refusal *why)
@@ -251,17 +279,9 @@ int file_check(struct recording *r, struct refusal *why)
 				      "PRAGMA temp_store = MEMORY; BEGIN";
 	int rc;
 
-	sqlite3_hard_heap_limit64(READ_HEAP_MAX);
-	sqlite3_limit(r->db, SQLITE_LIMIT_LENGTH, READ_LENGTH_MAX);
-	sqlite3_limit(r->db, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+	distrust(r);
 	rc = sqlite3_exec(r->db, pragmas, NULL, NULL, NULL);
-	if (rc)
-		return file_damaged(why, rc);
-	return schema_check(r->db, why);
+	return rc ? file_damaged(why, rc) : schema_check(r->db, why);
 }
 
 static int open_with(struct recording *r, const char *plain, int flags)
@@ -273,6 +293,7 @@ static int open_with(struct recording *r, const char *plain, int flags)
 	rc = sqlite3_open_v2(plain, &r->db, flags | SQLITE_OPEN_NOMUTEX, guard_name());
 	if (rc)
 		return rc;
+	distrust(r);
 	sqlite3_busy_timeout(r->db, BUSY_MS);
 	rc = sqlite3_exec(r->db, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL);
 	return rc ? sqlite3_extended_errcode(r->db) : 0;

@@ -53,6 +53,7 @@ struct recording {
 	sqlite3 *db;
 	struct writer *writer; /* NULL: open for reading */
 	struct kept *kept;
+	int64_t steps_left; /* of reading: a forged file could keep SQLite busy for ever */
 	struct kept_loop *loops;
 };
 

@@ -159,17 +159,18 @@ static void read_point(struct loading *l, struct row *row)
 	entry->cause = (enum cause)row_get_name(row, cause_from_name);
 }
 
-static int64_t count_rows(struct recording *r, const char *table)
+/* How many rows it has, if it is dense; load() sees whether it is. */
+static int64_t last_id(struct recording *r, const char *table)
 {
-	char *sql = sqlite3_mprintf("SELECT count(*) FROM %s NOT INDEXED", table);
+	char *sql = sqlite3_mprintf("SELECT max(id) FROM %s", table);
 	sqlite3_stmt *stmt = NULL;
-	int64_t cnt = -1;
+	int64_t id = 0;
 
 	if (sql && !file_prepare(r, sql, &stmt) && sqlite3_step(stmt) == SQLITE_ROW)
-		cnt = sqlite3_column_int64(stmt, 0);
+		id = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	sqlite3_free(sql);
-	return cnt;
+	return id;
 }
 
 /* One of the tables whose ids count up from 1 without gaps. */
@@ -183,13 +184,13 @@ struct dense {
 static int load(struct loading *l, const struct dense *dense, void **array)
 {
 	sqlite3_stmt *stmt = NULL;
-	int64_t cnt = count_rows(l->r, dense->table), id = 0;
+	int64_t cnt = last_id(l->r, dense->table), id = 0;
 	struct row row = {};
 	char *sql;
 	int rc;
 
 	if (cnt > dense->cnt_max || cnt > file_rows_max(l->r))
-		return file_forged(l->why, dense->table, dense->cnt_max + 1);
+		return file_forged(l->why, dense->table, cnt);
 	*array = calloc(cnt > 0 ? (size_t)cnt : 1, dense->sz);
 	sql = sqlite3_mprintf("SELECT id, %s FROM %s NOT INDEXED ORDER BY id", dense->columns,
 			      dense->table);
@@ -268,10 +269,12 @@ static int add_numbers(struct loading *l)
 			  "SELECT start_unix_ns, complete, period_ns, "
 			  "CASE complete WHEN 1 THEN (SELECT duration_ns FROM summary) "
 			  "ELSE max(last_unix_ns - start_unix_ns, 0) END, "
-			  "(SELECT count(*) FROM stalls NOT INDEXED), "
+			  "(SELECT count(*) FROM (SELECT 1 FROM stalls NOT INDEXED LIMIT ?)), "
 			  "(SELECT coalesce(sum(cnt), 0) FROM losses "
 			  "WHERE what IN ('events', 'points')) FROM run LIMIT 1",
 			  &stmt);
+	if (!rc)
+		rc = sqlite3_bind_int64(stmt, 1, file_rows_max(l->r));
 	if (!rc)
 		rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW) {
