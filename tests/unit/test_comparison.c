@@ -78,7 +78,7 @@ static void test_shop(void **state)
 	now.entries[3].ns = 0;	       /* tcp_sendmsg: gone */
 	render(&capture, &plain);
 	assert_has(capture_text(&capture),
-		   "wall time in 30.00 s: 1.63 s before, 1.36 s now, -270 ms -17 %");
+		   "wall time in 30.00 s: 1.63 s before, 1.36 s now, -270 ms (-17 %)");
 	section(capture_text(&capture), "More time in itself", part, sizeof(part));
 	assert_string_equal(part, "      100 ms      300 ms     +200 ms  +200 %  query (db.py)");
 	section(capture_text(&capture), "Less time in itself", part, sizeof(part));
@@ -93,6 +93,7 @@ static void test_shop(void **state)
 	assert_has(line_of(part, "fetch (web.py)"), "-20 ms");
 	assert_has_not(capture_text(&capture), "More time with all it calls");
 	assert_has(capture_text(&capture), "\n      before         now      change\n");
+	assert_has_not(capture_text(&capture), "No function changed");
 	assert_within(capture_text(&capture), 80);
 	capture_close(&capture);
 }
@@ -110,6 +111,7 @@ static void test_lines_move(void **state)
 	assert_has(capture_text(&capture), "1.63 s before, 1.63 s now");
 	assert_has_not(capture_text(&capture), "More time");
 	assert_has_not(capture_text(&capture), "Less time");
+	assert_has(capture_text(&capture), "No function changed");
 	capture_close(&capture);
 }
 
@@ -161,6 +163,28 @@ static void test_recursion(void **state)
 	section(capture_text(&capture), "More time in itself", part, sizeof(part));
 	assert_has(line_of(part, "fact (x.py)"), "+100 ms");
 	assert_has_not(part, "other");
+	capture_close(&capture);
+}
+
+/* A change of less than a two hundredth of all is not shown, but with -v. */
+static void test_small(void **state)
+{
+	struct display verbose = {.width = 80, .verbose = true};
+	struct capture capture;
+
+	(void)state;
+	made_shop(&old);
+	made_shop(&now);
+	now.entries[0].ns += 8 * MS;
+	render(&capture, &plain);
+	assert_has_not(capture_text(&capture), "More time");
+	capture_close(&capture);
+	render(&capture, &verbose);
+	assert_has(capture_text(&capture), "+8.00 ms");
+	capture_close(&capture);
+	now.entries[0].ns += MS;
+	render(&capture, &plain);
+	assert_has(capture_text(&capture), "+9.00 ms");
 	capture_close(&capture);
 }
 
@@ -288,11 +312,11 @@ static void test_broken_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shop),	      cmocka_unit_test(test_lines_move),
-		cmocka_unit_test(test_scaled),	      cmocka_unit_test(test_recursion),
-		cmocka_unit_test(test_many),	      cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_colour),	      cmocka_unit_test(test_losses),
-		cmocka_unit_test(test_broken_output),
+		cmocka_unit_test(test_shop),	cmocka_unit_test(test_lines_move),
+		cmocka_unit_test(test_scaled),	cmocka_unit_test(test_recursion),
+		cmocka_unit_test(test_small),	cmocka_unit_test(test_many),
+		cmocka_unit_test(test_hostile), cmocka_unit_test(test_colour),
+		cmocka_unit_test(test_losses),	cmocka_unit_test(test_broken_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

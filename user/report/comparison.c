@@ -10,6 +10,7 @@
 #include "report/written.h"
 
 #define ROWS_MAX     10
+#define SMALL_PART   200 /* of all the time: a change below that is noise to most readers */
 #define WIDTH_MIN    40
 #define WIDTH_BOTH   70 /* from here on there is room for old and new beside the change */
 #define COLUMNS_BOTH 47
@@ -27,6 +28,7 @@ struct group {
 };
 
 struct table {
+	int64_t small_ns; /* changes below it are only counted */
 	struct node_groups nodes;
 	struct group *groups; /* by number in `nodes`, until they are sorted */
 };
@@ -63,6 +65,7 @@ static int compare_functions(const void *left, const void *right)
 
 static int make_groups(const struct flame *flame, struct table *table)
 {
+	const struct flame_node *root = &flame->nodes[0];
 	int err = node_groups__init(&table->nodes, flame, compare_functions);
 
 	if (err)
@@ -70,6 +73,9 @@ static int make_groups(const struct flame *flame, struct table *table)
 	table->groups = calloc(table->nodes.cnt + 1, sizeof(*table->groups));
 	if (!table->groups)
 		return -ENOMEM;
+	table->small_ns =
+		(root->total_ns > root->old_total_ns ? root->total_ns : root->old_total_ns) /
+		SMALL_PART;
 	for (size_t i = 0; i < table->nodes.cnt; i++)
 		table->groups[i].node = table->nodes.first[i];
 	return 0;
@@ -153,7 +159,7 @@ static const char *percent(const struct times *times, char out[PERCENT_SZ])
 	double ratio = times->old_ns ? (double)change_of(times) / (double)times->old_ns : 0;
 
 	if (!times->old_ns)
-		return times->new_ns ? "new" : "";
+		return times->new_ns ? "new" : "0 %";
 	if (!times->new_ns)
 		return "gone";
 	if (ratio >= 99.995)
@@ -199,11 +205,19 @@ static void print_heading(FILE *out, const struct display *display, int width, c
 	fprintf(out, "  %10s%s\n", "change", words_paint(display, PAINT_OFF));
 }
 
-/* The first rows of one direction; `step` 1: from the most grown, -1: from the most shrunk. */
-static void print_rows(FILE *out, const struct display *display, int width,
-		       const struct table *table, bool total, int step, const char *words)
+struct section {
+	bool total; /* with all that the function calls, else its own time */
+	int step;   /* 1: from the most grown on, -1: from the most shrunk */
+	const char *words;
+};
+
+/* The first rows of one direction. Returns how many. */
+static size_t print_rows(FILE *out, const struct display *display, int width,
+			 const struct table *table, const struct section *section)
 {
 	size_t shown = 0, left = 0;
+	bool total = section->total;
+	int step = section->step;
 
 	for (size_t n = 0; n < table->nodes.cnt; n++) {
 		const struct group *group = &table->groups[step > 0 ? n : table->nodes.cnt - 1 - n];
@@ -215,17 +229,19 @@ static void print_rows(FILE *out, const struct display *display, int width,
 			continue;
 		if (change_of(times) * step <= 0)
 			break;
-		if (shown >= ROWS_MAX && !display->verbose) {
+		if (!display->verbose &&
+		    (shown >= ROWS_MAX || change_of(times) * step < table->small_ns)) {
 			left++;
 			continue;
 		}
 		if (!shown++)
-			print_heading(out, display, width, words);
+			print_heading(out, display, width, section->words);
 		print_row(out, display, width, group->node, times);
 	}
-	if (left)
+	if (shown && left)
 		fprintf(out, "  %sand %zu more%s\n", words_paint(display, PAINT_DIM), left,
 			words_paint(display, PAINT_OFF));
+	return shown;
 }
 
 /* Words of ours, broken at spaces. */
@@ -255,7 +271,7 @@ static void print_head(FILE *out, int width, const struct flame *flame)
 	char old[WORDS_DURATION_SZ], now[WORDS_DURATION_SZ], change[CHANGE_SZ];
 	char length[WORDS_DURATION_SZ], share[PERCENT_SZ], line[512];
 
-	snprintf(line, sizeof(line), "%s time in %s: %s before, %s now, %s %s",
+	snprintf(line, sizeof(line), "%s time in %s: %s before, %s now, %s (%s)",
 		 flame_clock_name(flame->options.clock), words_duration(flame->duration_ns, length),
 		 words_duration(all.old_ns, old), words_duration(all.new_ns, now),
 		 signed_duration(change_of(&all), change), percent(&all, share));
@@ -274,20 +290,28 @@ static void print_head(FILE *out, int width, const struct flame *flame)
 
 int comparison_print(FILE *out, const struct display *display, const struct flame *flame)
 {
+	static const struct section sections[] = {
+		{false, 1, "More time in itself"},
+		{false, -1, "Less time in itself"},
+		{true, 1, "More time with all it calls"},
+		{true, -1, "Less time with all it calls"},
+	};
 	int width = display->width < WIDTH_MIN ? WIDTH_MIN : display->width;
 	struct table table = {};
 	int err = make_groups(flame, &table);
+	size_t shown = 0;
 
 	errno = 0;
 	if (!err) {
 		add_up(flame, &table);
 		print_head(out, width, flame);
-		qsort(table.groups, table.nodes.cnt, sizeof(*table.groups), by_self);
-		print_rows(out, display, width, &table, false, 1, "More time in itself");
-		print_rows(out, display, width, &table, false, -1, "Less time in itself");
-		qsort(table.groups, table.nodes.cnt, sizeof(*table.groups), by_total);
-		print_rows(out, display, width, &table, true, 1, "More time with all it calls");
-		print_rows(out, display, width, &table, true, -1, "Less time with all it calls");
+		for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+			qsort(table.groups, table.nodes.cnt, sizeof(*table.groups),
+			      sections[i].total ? by_total : by_self);
+			shown += print_rows(out, display, width, &table, &sections[i]);
+		}
+		if (!shown)
+			fputs("\nNo function changed by half a percent of the time.\n", out);
 	}
 	free(table.groups);
 	node_groups__clear(&table.nodes);
