@@ -142,7 +142,7 @@ static void put_path(struct line *line, const char *path, size_t len, const char
 		put(line, "'", 1);
 }
 
-void format_how_to_open(enum format format, const char *path, char *buf, unsigned long buf_sz)
+void format_how_to_open(enum format format, const char *path, char *buf, size_t buf_sz)
 {
 	struct line line = {.buf = buf, .sz = buf_sz};
 	size_t path_len = strlen(path);

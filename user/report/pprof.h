@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
  * pprof's gzip'd profile.proto: sample types wall, cpu, blocked and count, all
- * clocks in one file; labels task, coroutine, loop, pid and cause.
+ * clocks in one file; labels task, coroutine, callback, loop, thread, tid, pid
+ * and cause. Run queue counts as wall and as blocked, idle time as wall.
+ *
+ * It must never write a name that is no UTF-8, or that would move a cursor:
+ * pprof prints names as they are. Unnamed tasks are told by their coroutine.
  */
 #ifndef ASYNCPROF_PPROF_H
 #define ASYNCPROF_PPROF_H

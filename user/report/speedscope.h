@@ -2,6 +2,9 @@
 /*
  * speedscope's own file format (https://www.speedscope.app/file-format-schema.json):
  * one sampled profile for each loop or thread, weights in nanoseconds.
+ *
+ * It must never have two frames that are the same: speedscope adds up by frame.
+ * It is written as it is walked, since a tree of objects of it would be huge.
  */
 #ifndef ASYNCPROF_SPEEDSCOPE_H
 #define ASYNCPROF_SPEEDSCOPE_H
