@@ -5,6 +5,8 @@ with the truth.
 
 usage: tests/clients/formats.py [FOLDER...]
 
+Screenshots go to build/clients/screenshots.
+
 Without a folder: profiles made by hand (render.c), known to the nanosecond, one of them with
 nothing but hostile names. A folder has NAME.truth.json and some of NAME.folded, .speedscope.json,
 .pprof, .ndjson, .apdb, all of one recording. The truth, all of it optional:
@@ -35,8 +37,10 @@ sys.path.insert(0, HERE)
 import browser 		# noqa: E402
 import speedscope 	# noqa: E402
 
-BUILD = os.path.join(ROOT, "build", "clients")
-LIBRARY = os.environ.get("ASYNCPROF_LIBRARY", os.path.join(ROOT, "build", "libasyncprof.a"))
+B = os.path.join(ROOT, os.environ.get("B", "build"))
+BUILD = os.path.join(B, "clients")
+SHOTS = os.path.join(BUILD, "screenshots")
+LIBRARY = os.path.join(B, "libasyncprof.a")
 ASYNCPROF = os.environ.get("ASYNCPROF", os.path.join(ROOT, "asyncprof"))
 FORMATS = ("folded", "speedscope.json", "pprof", "ndjson", "apdb")
 CLOCKS = ("wall", "cpu", "blocked")
@@ -215,7 +219,7 @@ def compare_rows(shown, samples, write):
 
 def page_of_speedscope(page, path):
 	content, profiles = parse_speedscope(path)
-	shown = page.show(path, path + ".png")
+	shown = page.show(path, os.path.join(SHOTS, os.path.basename(path) + ".png"))
 	if shown["title"] != content["name"]:
 		return f"the title is {shown['title']!r}, not {content['name']!r}"
 	listed = [(row["name"], row["total"]) for row in shown["profiles"]]
@@ -229,8 +233,8 @@ def page_of_speedscope(page, path):
 
 
 def page_of_folded(page, path):
-	return compare_rows(page.show(path, path + ".png"), parse_folded(path),
-			    speedscope.format_count)
+	shown = page.show(path, os.path.join(SHOTS, os.path.basename(path) + ".png"))
+	return compare_rows(shown, parse_folded(path), speedscope.format_count)
 
 
 def pprof(path, *options):
@@ -403,8 +407,8 @@ def check_apdb(tally, name, path, truth):
 class Clients:
 	"""What is installed, opened once for all files; `why`: what would have to be."""
 
-	def __init__(self):
-		self.why = {}
+	def __init__(self, tally):
+		self.tally, self.why = tally, {}
 		self.page = self.schema_of_speedscope = self.validate = None
 		if not shutil.which("go"):
 			self.why["pprof"] = "no go; apt-get install golang-go"
@@ -422,6 +426,10 @@ class Clients:
 			where = speedscope.fetch(BUILD)
 		except urllib.error.URLError as error:
 			self.why["page"] = f"{speedscope.URL}: {error.reason}; a way to the npm registry"
+			return
+		except ValueError as error:
+			self.why["page"] = "see above"
+			self.tally.check("speedscope's page", str(error))
 			return
 		with open(os.path.join(where, speedscope.SCHEMA), encoding="utf-8") as file:
 			self.schema_of_speedscope = json.load(file)
@@ -529,11 +537,14 @@ def main():
 	tally = Tally()
 	folders = sys.argv[1:]
 	os.makedirs(BUILD, exist_ok=True)
-	clients = Clients()
+	clients = Clients(tally)
 	try:
 		with tempfile.TemporaryDirectory(dir=BUILD, prefix="made-") as made:
 			if not folders:
-				make(made)
+				try:
+					make(made)
+				except ValueError as error:
+					tally.check("render.c", str(error))
 			for folder in folders or [made]:
 				names = sorted(file[:-len(".truth.json")] for file in os.listdir(folder)
 					       if file.endswith(".truth.json"))
