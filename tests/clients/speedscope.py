@@ -39,6 +39,10 @@ return [...document.querySelectorAll("table tr[title]")].filter(row =>
 """
 
 
+def is_pinned(data):
+	return base64.b64encode(hashlib.sha512(data).digest()).decode() == SHA512
+
+
 def fetch(folder):
 	"""The folder with the page's files: from the last time, else from the registry.
 
@@ -46,13 +50,14 @@ def fetch(folder):
 	"""
 	kept = os.path.join(folder, f"speedscope-{VERSION}.tgz")
 	where = os.path.join(folder, f"speedscope-{VERSION}")
-	if not os.path.exists(kept):
-		with urllib.request.urlopen(URL, timeout=120) as answer:
-			data = answer.read()
-	else:
+	data = b""
+	if os.path.exists(kept):
 		with open(kept, "rb") as file:
 			data = file.read()
-	if base64.b64encode(hashlib.sha512(data).digest()).decode() != SHA512:
+	if not is_pinned(data):
+		with urllib.request.urlopen(URL, timeout=120) as answer:
+			data = answer.read()
+	if not is_pinned(data):
 		raise ValueError(f"{URL} is not the file that was pinned")
 	os.makedirs(folder, exist_ok=True)
 	with open(kept + ".new", "wb") as file:
