@@ -264,6 +264,86 @@ static void test_tables(void **state)
 	folder_remove(&folder);
 }
 
+/* An interior page of a table, https://www.sqlite.org/fileformat.html 1.6, all children the same.
+ */
+static void fill_page(unsigned char page[4096], uint32_t child)
+{
+	const uint16_t cell_cnt = 380;
+
+	memset(page, 0, 4096);
+	page[0] = 5;
+	page[3] = cell_cnt >> 8;
+	page[4] = cell_cnt & 0xff;
+	page[5] = (4096 - 5 * cell_cnt) >> 8;
+	page[6] = (4096 - 5 * cell_cnt) & 0xff;
+	page[10] = (unsigned char)(child >> 8);
+	page[11] = (unsigned char)child;
+	for (int i = 0; i < cell_cnt; i++) {
+		int at = 4096 - 5 * (i + 1);
+
+		page[at + 2] = (unsigned char)(child >> 8);
+		page[at + 3] = (unsigned char)child;
+		page[at + 4] = 1;
+		page[12 + 2 * i] = (unsigned char)(at >> 8);
+		page[13 + 2 * i] = (unsigned char)at;
+	}
+}
+
+/* A few pages that refer to each other: the table has each of its rows 380^12 times. */
+static void make_endless(const char *path, const char *table)
+{
+	const int levels = 12;
+	unsigned char page[4096];
+	uint32_t root, page_cnt;
+	char sql[128];
+	FILE *file;
+
+	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", table);
+	root = (uint32_t)sql_number(path, sql);
+	page_cnt = (uint32_t)sql_number(path, "PRAGMA page_count");
+	file = fopen(path, "r+b");
+	assert_non_null(file);
+	/* The root, a leaf still, goes behind the last page; above it, pages of 381 children. */
+	fseek(file, (long)(root - 1) * 4096, SEEK_SET);
+	assert_int_equal(fread(page, 1, sizeof(page), file), sizeof(page));
+	fseek(file, 0, SEEK_END);
+	fwrite(page, 1, sizeof(page), file);
+	for (int i = 1; i <= levels; i++) {
+		fill_page(page, page_cnt + (uint32_t)i);
+		fwrite(page, 1, sizeof(page), file);
+	}
+	page_cnt += 1 + (uint32_t)levels;
+	fill_page(page, page_cnt);
+	fseek(file, (long)(root - 1) * 4096, SEEK_SET);
+	fwrite(page, 1, sizeof(page), file);
+	fseek(file, 28, SEEK_SET); /* pages in the header */
+	page[2] = (unsigned char)(page_cnt >> 8);
+	page[3] = (unsigned char)page_cnt;
+	page[0] = page[1] = 0;
+	fwrite(page, 1, 4, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void test_endless(void **state)
+{
+	static const char *const tables[] = {"samples", "stalls", "stacks",  "processes",
+					     "points",	"loops",  "records", "degraded"};
+	struct folder folder;
+
+	(void)state;
+	folder_make(&folder);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		struct refusal why = {};
+
+		make(&folder);
+		make_endless(folder.file, tables[i]);
+		if (!read_all(folder.file, &why))
+			fail_msg("read all the same: %s", tables[i]);
+		assert_true(why.what[0]);
+	}
+	folder_remove(&folder);
+}
+
 /* What a user may add to look at it, and what a forger may: neither is used. */
 static void test_more_than_tables(void **state)
 {
@@ -303,11 +383,9 @@ static void test_unchanged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sound),
-		cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_more_than_tables),
+		cmocka_unit_test(test_sound),	  cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_sizes),	  cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_endless),	  cmocka_unit_test(test_more_than_tables),
 		cmocka_unit_test(test_unchanged),
 	};
 

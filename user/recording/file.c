@@ -22,10 +22,14 @@
 #define READ_LENGTH_MAX 1000000	  /* of a row or a text that is read */
 #define READ_HEAP_MAX	201326592 /* 192 MiB for SQLite itself, whatever the file is */
 #define ROWS_MAX	200000000 /* of one table: months, at a commit a second */
-/* One step is so many instructions of SQLite's machine: some 10 ms. A row takes ten of them. */
-#define STEP_OPS       1000000
-#define READ_STEPS_MAX 4000
-#define ROW_SZ_MIN     4 /* bytes of a file that its smallest row takes, at least */
+/*
+ * One step is so many instructions of SQLite's machine, some 30 ms. A row takes about ten of
+ * them, so a file that is read once needs a step for each two megabytes.
+ */
+#define STEP_OPS    1000000
+#define STEPS_MIN   64
+#define ROWS_A_STEP 32768
+#define ROW_SZ_MIN  4 /* bytes of a file that its smallest row takes, at least */
 
 /*
  * "x" as "./x": this SQLite may take "file:x" for a URI (SQLITE_USE_URI), and
@@ -257,6 +261,11 @@ static int count_steps(void *ctx)
 	return --r->steps_left < 0;
 }
 
+void file_go_on(struct recording *r)
+{
+	r->steps_left = r->steps_max;
+}
+
 /* Before SQLite looks into a file. */
 static void distrust(struct recording *r)
 {
@@ -267,7 +276,8 @@ static void distrust(struct recording *r)
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	sqlite3_db_config(r->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
-	r->steps_left = READ_STEPS_MAX;
+	r->steps_max = STEPS_MIN;
+	file_go_on(r);
 	sqlite3_progress_handler(r->db, STEP_OPS, count_steps, r);
 }
 
@@ -281,7 +291,10 @@ int file_check(struct recording *r, struct refusal *why)
 
 	distrust(r);
 	rc = sqlite3_exec(r->db, pragmas, NULL, NULL, NULL);
-	return rc ? file_damaged(why, rc) : schema_check(r->db, why);
+	if (rc)
+		return file_damaged(why, rc);
+	r->steps_max += file_rows_max(r) / ROWS_A_STEP;
+	return schema_check(r->db, why);
 }
 
 static int open_with(struct recording *r, const char *plain, int flags)

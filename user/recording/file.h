@@ -53,7 +53,8 @@ struct recording {
 	sqlite3 *db;
 	struct writer *writer; /* NULL: open for reading */
 	struct kept *kept;
-	int64_t steps_left; /* of reading: a forged file could keep SQLite busy for ever */
+	int64_t steps_max,
+		steps_left; /* of reading: a forged file could keep SQLite busy for ever */
 	struct kept_loop *loops;
 };
 
@@ -75,6 +76,9 @@ int file_errno(const struct recording *r, int rc);
 /* "the recording is damaged: ..." for a code that a read ended with; returns -1. */
 int file_damaged(struct refusal *why, int rc);
 int file_forged(struct refusal *why, const char *table, int64_t id);
+
+/* A reader goes on: it has as many steps as a file of this size needs, many times over. */
+void file_go_on(struct recording *r);
 
 /* Rows that a file of its size could hold at most: a forged tree of pages can claim any number. */
 int64_t file_rows_max(struct recording *r);

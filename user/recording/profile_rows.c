@@ -354,6 +354,7 @@ int recording_profile(struct recording *r, struct profile **out, struct refusal 
 	int err = 0;
 
 	*out = NULL;
+	file_go_on(r);
 	if (!p)
 		return no_memory(&l);
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !err; i++)

@@ -52,7 +52,7 @@ int recording__stall(struct recording *r,
 /* A line of the process's source, for recording_source(). */
 int recording__source(struct recording *r, uint32_t pid, const char *file, int line,
 		      const char *text);
-int recording__commit(struct recording *r);	 /* once a second */
+int recording__commit(struct recording *r); /* once a second */
 /*
  * What the run knows so far, for a recording that may be cut; a later one replaces it.
  * It is written with the next commit. Not needed before recording__finish().

@@ -292,6 +292,7 @@ static int get_degraded(struct recording *r, struct run_start *out, struct refus
 int recording_start(struct recording *r, struct run_start *out, struct refusal *why)
 {
 	*out = (struct run_start){};
+	file_go_on(r);
 	if (get_run(r, out, why) || get_targets(r, out, why))
 		return -1;
 	return get_degraded(r, out, why);

@@ -32,7 +32,9 @@ int recording_source(void *ctx, uint32_t pid, const char *file, int line, char *
 	struct row row;
 	int len = -1;
 
-	if (file_prepare(r, "SELECT text FROM sources WHERE pid = ? AND file = ? AND line = ?", &stmt))
+	file_go_on(r);
+	if (file_prepare(r, "SELECT text FROM sources WHERE pid = ? AND file = ? AND line = ?",
+			 &stmt))
 		return -1;
 	sqlite3_bind_int64(stmt, 1, pid);
 	sqlite3_bind_text(stmt, 2, file, -1, SQLITE_STATIC);

@@ -376,7 +376,10 @@ int recording_stalls(struct recording *r, void (*each)(void *ctx, const struct s
 		file_damaged(why, rc);
 		goto out;
 	}
+	file_go_on(r);
 	while ((rc = sqlite3_step(reading->stalls)) == SQLITE_ROW) {
+		/* Rows are counted, and so are the frames of one. */
+		file_go_on(r);
 		if (!left--) {
 			file_forged(why, "stalls", seq);
 			goto out;

@@ -332,6 +332,7 @@ int recording_summary(struct recording *r, struct run_summary *out, int *complet
 	int err;
 
 	*out = (struct run_summary){};
+	file_go_on(r);
 	if (read_numbers(r, out, complete, why) || read_records(r, out, why) ||
 	    read_homeless(r, out, why))
 		return -1;
