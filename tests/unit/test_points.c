@@ -131,11 +131,22 @@ static void test_sample(void **state)
 	assert_string_equal(got.stack[0], "python:sleeper@/srv/app.py");
 	assert_int_equal(got.point[0].frames[0].line, 12);
 
+	/* Without a Python frame above the callback it was C's time; one that was cut tells nothing. */
+	make_point_sample(&record, 7);
+	record.head.size -= sizeof(struct ap_frame);
+	record.sample.stack.cnt = 0;
+	feed(model, &record);
+	assert_string_equal(got.stack[1], "native:[C code]@-");
+	record.sample.stack.cut = AP_CUT_FAULT;
+	feed(model, &record);
+	assert_string_equal(got.stack[2], "");
+	assert_true(got.point[2].cut);
+
 	/* Another callback's, of which no name came: nobody else's name. */
 	make_point_sample(&record, 8);
 	feed(model, &record);
-	assert_int_equal(got.point[1].what, STALL_CALLBACK);
-	assert_string_equal(got.task[1], "-");
+	assert_int_equal(got.point[3].what, STALL_CALLBACK);
+	assert_string_equal(got.task[3], "-");
 	model__counts(model, &counts);
 	assert_int_equal(counts.stalls, 0);
 	model__free(model);
@@ -295,12 +306,13 @@ static void test_native(void **state)
 	native->cnt = 2;
 	strcpy(native->frame[0].func, "compress");
 	strcpy(native->frame[0].file, "libz.so.1");
+	strcpy(native->frame[1].file, "python3.11");
 	set_head(&native->head, AP_NATIVE,
 		 offsetof(struct ap_native, frame) + 2 * sizeof(native->frame[0]), 0);
 	assert_int_equal(model__feed(model, native, native->head.size), 0);
 	make_point_sample(&record, 7);
 	feed(model, &record);
-	assert_string_equal(got.stack[0], "native:compress@libz.so.1|native:?@-|python:?@-");
+	assert_string_equal(got.stack[0], "native:compress@libz.so.1|native:[python3.11]@-|python:?@-");
 	assert_false(got.point[0].cut);
 	record.sample.mark++;
 	feed(model, &record);

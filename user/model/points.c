@@ -38,6 +38,7 @@ struct points {
 	struct stall_frame python[AP_FRAMES_MAX];
 	char comm[AP_COMM_SZ + 1];
 	char words[FD_WORDS_SZ], number[32];
+	char library[AP_NATIVE_MAX][sizeof(((struct ap_native_frame *)0)->file) + 2];
 };
 
 struct points *points__new(const struct points_options *options)
@@ -186,8 +187,15 @@ static void add_native(struct points *points, const struct thread *thread, uint6
 	for (uint32_t i = 0; i < native->cnt && i < AP_NATIVE_MAX; i++) {
 		struct point_frame *frame = add_frame(points, FRAME_NATIVE);
 
-		frame->func = native->frame[i].func[0] ? native->frame[i].func : NULL;
-		frame->file = native->frame[i].file[0] ? native->frame[i].file : NULL;
+		if (native->frame[i].func[0]) {
+			frame->func = native->frame[i].func;
+			frame->file = native->frame[i].file[0] ? native->frame[i].file : NULL;
+		} else if (native->frame[i].file[0]) {
+			/* A stripped library's own function: at least whose it is. */
+			snprintf(points->library[i], sizeof(points->library[i]), "[%s]",
+				 native->frame[i].file);
+			frame->func = points->library[i];
+		}
 	}
 	points->point.cut |= native->cut != 0;
 }
@@ -254,6 +262,9 @@ void points_sample(struct points *points, const struct ap_sample *sample,
 	add_kernel(points, thread, sample->mark, false);
 	add_native(points, thread, sample->mark);
 	add_python(points, &sample->stack, codes);
+	/* The callback is of C, or the interpreter had not made its frame yet. */
+	if (!points->point.frame_cnt && sample->stack.cut == AP_CUT_NONE)
+		add_frame(points, FRAME_NATIVE)->func = "[C code]";
 	hand_out(points, POINT_CPU, (uint64_t)points->options.period_ns);
 }
 
