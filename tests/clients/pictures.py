@@ -107,6 +107,10 @@ class Picture:
 		self.window.log()
 		self.window.open(self.file)
 
+	def is_wide(self, what, label, want):
+		share = self.width(label)
+		self.check(what, share is not None and abs(share - want) < 0.001, f"{share}, want {want}")
+
 	def click(self, label):
 		x, y = self.run("const r = box(named(arguments[0]));"
 				"return [r.x + Math.min(r.w / 2, 40), r.y + r.h / 2]", label)
@@ -282,10 +286,15 @@ class Picture:
 		target = way[len(way) // 2 + 1]
 		before = self.run("return shown().length")
 		self.click(target)
-		self.check(f"a click zooms to {target}", abs(self.width(target) - 1) < 0.01, self.width(target))
+		self.is_wide(f"a click zooms to {target}", target, 1)
 		path = self.run("return path()")
 		self.check("the way there is shown", path[0] == "all" and path[-1] == target, path)
-		self.check("with what is above it", abs(self.width(way[1]) - 1) < 0.01, self.width(way[1]))
+		self.is_wide("with what is above it", way[1], 1)
+		self.equal("widths are shares of it", self.run("""
+			const all = shown(), at = all.findIndex(f => label(f) === arguments[0]);
+			const scale = box(all[at]).w / Number(all[at].dataset.t);
+			return all.slice(at).filter(f => Math.abs(box(f).w - Number(f.dataset.t) * scale) > 1)
+				.map(label)""", target), [])
 		self.check("and nothing beside it", self.run("return shown().length") <= before, "more frames")
 		self.shot("zoomed")
 		self.window.click("#path button:nth-of-type(2)")
@@ -309,9 +318,7 @@ class Picture:
 		for label, ms in (("gunicorn", 13780), ("task orders", 6560), ("poll 10.0.0.7:5432", 2480),
 				  ("fsync /var/log/shop/audit.log", 1720), ("coro handle_search", 2790),
 				  ("run queue", 290)):
-			share = self.width(label)
-			self.check(f"{label} is as wide as its time", share is not None and
-				   abs(share - ms / 13780) < 0.001, share)
+			self.is_wide(f"{label} is as wide as its time", label, ms / 13780)
 		text = self.window.script("return document.documentElement.textContent")
 		for words in ("gunicorn (4211), 30 s, wall", "13.78 s on CPU or blocked, by task",
 			      "37 stalls; 12 events lost", "Python library", "waiting"):
@@ -436,12 +443,11 @@ class Picture:
 		gone = "sleep_politely (views.py:66)"
 		self.equal("what is gone has no width", self.width(gone), None)
 		self.window.click("#widths")
-		self.check("until widths are those of before", abs(self.width(gone) - 750 / 13780) < 0.001,
-			   self.width(gone))
+		self.is_wide("until widths are those of before", gone, 750 / 13780)
 		self.equal("when what is new has none", self.width("spell_check (search.py:133)"), None)
 		self.shot("before")
 		self.window.click("#widths")
-		self.check("and back", abs(self.width("poll 10.0.0.7:5432") - 3380 / 14830) < 0.001)
+		self.is_wide("and back", "poll 10.0.0.7:5432", 3380 / 14830)
 
 	def check_large(self):
 		text = self.window.script("return document.getElementById('notes').textContent")
