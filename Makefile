@@ -6,7 +6,8 @@
 #
 #   make            the binary                 make check       unit tests, no root, also sanitized
 #   make deps       all it needs, by apt-get   make check-root  the real thing, on this kernel
-#   make demo       see it work                make test        both
+#   make deps-test  and what its tests need    make check-clients  formats, by what reads them
+#   make demo       see it work                make test        all of them
 #   make install    PREFIX, DESTDIR            make layers      who may include whom
 
 VERSION := 0.1.0
@@ -63,7 +64,7 @@ FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/recording/% 
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps install uninstall check check-plain check-san check-root test soak bench fuzz demo \
+.PHONY: all deps deps-test check-clients install uninstall check check-plain check-san check-root test soak bench fuzz demo \
 	layers format-check clean
 
 all: asyncprof
@@ -181,9 +182,14 @@ check-san: $(SAN) $(FUZZ_GCC) $(B)/vmlinux_types.o
 check-root: asyncprof
 	tests/e2e/run
 
-# Both, also when the first fails.
+# Every output format in the hands of what reads it: pprof, speedscope, a browser, sqlite3.
+check-clients: asyncprof
+	tests/clients/run
+
+# All, also when the first fails.
 test:
-	@status=0; $(MAKE) check || status=1; $(MAKE) check-root || status=1; exit $$status
+	@status=0; $(MAKE) check || status=1; $(MAKE) check-clients || status=1; \
+	$(MAKE) check-root || status=1; exit $$status
 
 # Attach and detach, and kill, many more times than check-root does.
 soak: asyncprof
@@ -208,18 +214,21 @@ demo: asyncprof
 
 # --- Putting it in place ---------------------------------------------------------------
 
-# What building needs, and what the tests and the demo run. libbpf-dev brings libelf and zlib.
-DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev \
+# What building and the demo need, and what the tests run. libbpf-dev brings libelf and zlib.
+DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev python3 \
 		libsqlite3-dev libdw-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler
-DEB_TEST  := libcmocka-dev python3 python3-dev python3-pip python3-jsonschema g++ \
+DEB_TEST  := libcmocka-dev python3-dev python3-pip python3-jsonschema g++ \
 		sqlite3 chromium chromium-driver golang-go
 
 # Ubuntu has bpftool inside linux-tools, and under another name.
+install_deps = apt-get update; \
+	bpftool=bpftool; apt-cache show bpftool >/dev/null 2>&1 || bpftool=linux-tools-generic; set -x; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$bpftool
 deps:
-	apt-get update
-	@bpftool=bpftool; apt-cache show bpftool >/dev/null 2>&1 || bpftool=linux-tools-generic; set -x; \
-	DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-		$(DEB_BUILD) $$bpftool $(DEB_TEST)
+	@$(install_deps) $(DEB_BUILD)
+
+deps-test:
+	@$(install_deps) $(DEB_BUILD) $(DEB_TEST)
 
 install: asyncprof
 	install -d $(DESTDIR)$(PREFIX)/sbin
