@@ -293,6 +293,9 @@ static void assert_refused(const char *path, bool writing, const char *what)
 	if (!strstr(why.what, what))
 		fail_msg("no '%s' in '%s'", what, why.what);
 	assert_null(strchr(why.what, '\n'));
+	/* Which file, of two that are compared. */
+	if (strncmp(why.what, path, strlen(path)))
+		fail_msg("not named: %s", why.what);
 }
 
 static void test_not_replaced(void **state)
@@ -315,6 +318,7 @@ static void test_not_replaced(void **state)
 	assert_int_equal(sql_number(folder.file, "SELECT count(*) FROM sqlite_schema"), 1);
 	assert_refused(folder.path, true, "no recording");
 	assert_refused("/nowhere/x.apdb", true, "No such file");
+	assert_refused("/nowhere/x.apdb", false, "No such file");
 	folder_remove(&folder);
 }
 

@@ -375,6 +375,18 @@ int file_open(struct recording *r, const char *path, struct refusal *why)
 	return ret;
 }
 
+void file_name_it(struct refusal *why, const char *path)
+{
+	char what[sizeof(why->what)], name[96];
+	size_t len = strlen(path), from = len < sizeof(name) ? 0 : len - sizeof(name) + 1;
+
+	for (size_t i = from; i <= len; i++)
+		name[i - from] = (path[i] >= ' ' && path[i] <= '~') || !path[i] ? path[i] : '?';
+	snprintf(what, sizeof(what), "%s", why->what);
+	snprintf(why->what, sizeof(why->what), "%s: %.*s", name,
+		 (int)(sizeof(why->what) - strlen(name) - 3), what);
+}
+
 int recording__open(const char *path, struct recording **out, struct refusal *why)
 {
 	struct recording *r = calloc(1, sizeof(*r));
@@ -383,6 +395,7 @@ int recording__open(const char *path, struct recording **out, struct refusal *wh
 	if (!r)
 		return refuse(why, EXIT_FAILED, "", "out of memory");
 	if (file_open(r, path, why)) {
+		file_name_it(why, path);
 		recording__close(r);
 		return -1;
 	}

@@ -64,6 +64,8 @@ struct recording {
  */
 int file_create(struct recording *r, const char *path, struct refusal *why);
 int file_open(struct recording *r, const char *path, struct refusal *why);
+/* "x.apdb: " before what is said of it; bytes that may not be printable become '?'. */
+void file_name_it(struct refusal *why, const char *path);
 /* Takes an SQLite database that is open as r->db for a recording, if it is one. */
 int file_check(struct recording *r, struct refusal *why);
 

@@ -29,9 +29,15 @@ struct recording_head {
 };
 
 /*
+ * What a refusal says begins with the file's name. Opening a pipe waits for its writer, as
+ * everywhere.
+ */
+
+/*
  * A new recording at `path`, which must not exist as anything but a recording
  * or an empty file (a recording there is replaced); NULL: a private one, on disk
- * without a name, for a run that only wants a picture. 0, or -1 with `why`.
+ * without a name, for a run that only wants a picture. A file that is there empty keeps its owner
+ * and mode. 0, or -1 with `why`.
  */
 int recording__create(const char *path, const struct recording_head *head, struct recording **out,
 		      struct refusal *why);

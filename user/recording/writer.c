@@ -227,10 +227,8 @@ int recording__create(const char *path, const struct recording_head *head, struc
 	intern__init(&w->stacks, key);
 	intern__init(&w->points, key);
 	w->start_unix_ns = head->start->unix_ns;
-	if (file_create(r, path, why)) {
-		recording__close(r);
-		return -1;
-	}
+	if (file_create(r, path, why))
+		goto refused;
 	err = file_errno(r, write_head(r, head));
 	if (!err)
 		err = file_errno(r, prepare(r));
@@ -239,12 +237,16 @@ int recording__create(const char *path, const struct recording_head *head, struc
 	if (!err)
 		err = recording__commit(r);
 	if (err) {
-		recording__close(r);
-		return refuse(why, EXIT_FAILED, "", "the recording can't be written: %s",
-			      strerror(-err));
+		refuse(why, EXIT_FAILED, "", "the recording can't be written: %s", strerror(-err));
+		goto refused;
 	}
 	*out = r;
 	return 0;
+refused:
+	if (path)
+		file_name_it(why, path);
+	recording__close(r);
+	return -1;
 }
 
 /* --- Commits --- */
