@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
- * Three stages. From an exec on, a leash stops the child after each
- * millisecond of its own CPU time until the interpreter's file is mapped (a
- * shell script may come before it: each exec begins anew). Then a leash on the
- * functions that make modules stops it at the first one: the interpreter has
- * begun, no Python code has run (from there to the first callback of an
- * asyncio.run() it takes 20 ms on CPU). That leash stays until _asyncio is
- * there too. Only the exec is watched after that.
+ * A leash on exec stops the child before the first line of each image (a shell
+ * script may come before Python). If that is not the interpreter itself, another
+ * one on its entry point stops it when ld.so has mapped its libraries, and none
+ * of its code has run. Is one of them the interpreter, a leash on the functions
+ * that make modules stops it at the first one: the interpreter has begun, no
+ * Python code has run. From there on the program's own code runs, which is
+ * never stopped: the same leash tells us when _asyncio is there, 10 to 20 ms on
+ * CPU before the first callback of an asyncio.run().
  */
 #include "launch.h"
 
@@ -28,31 +29,30 @@
 #include "target/startup.h"
 
 #define NS_PER_MS 1000000ULL
-#define TICK_NS	  NS_PER_MS
-/* Looks at one program image. Interpreters are mapped by ld.so in its first milliseconds; what
- * loads one as a plug-in, much later, is found by looking from time to time. */
-#define TICKS_MAX    256
+/* What maps an interpreter as a plug-in of its own is found by looking from time to time. */
 #define LATE_LOOK_NS (50 * NS_PER_MS)
 
 enum stage {
-	STAGE_IMAGE,   /* on the clock: is it Python? */
-	STAGE_MODULES, /* it is; told of each module that it makes */
-	STAGE_FREE,    /* nobody holds it until the next exec */
+	STAGE_EXEC,    /* it will call exec */
+	STAGE_ENTRY,   /* it will stop at its entry point */
+	STAGE_MODULES, /* it is Python, and will stop where it makes modules */
+	STAGE_TELL,    /* it says when it makes one */
+	STAGE_FREE,    /* nothing is of interest until the next exec */
 	STAGE_LATE,    /* as that, but it may become Python without one */
 };
 
 struct launch {
 	pid_t pid;
 	enum stage stage;
-	unsigned int ticks;
 	bool stands;
 	bool late;
 	bool ended;
 	int status; /* of waitpid() */
 	uint64_t looked_ns;
-	struct process *process; /* the image that runs; NULL: not looked at yet */
+	struct process *process; /* the image that runs; NULL: not opened */
 	struct startup startup;
-	struct leash clock, sites;
+	struct leash exec, sites;
+	struct leash spent; /* loose, to be freed when nobody waits for it */
 	char comm[64];
 };
 
@@ -194,13 +194,14 @@ static int start(struct launch *l, const struct options *options, const struct l
 	}
 	close(failed[1]);
 	failed[1] = -1;
-	err = leash__clock(&l->clock, l->pid, TICK_NS);
+	err = leash__exec(&l->exec, l->pid);
 	if (!err) {
+		leash_stop(&l->exec, l->pid);
 		done = release(l, go[1], failed[0], options, why);
 		goto out;
 	}
 	refuse(why, EXIT_BEFORE_PROGRAM, "see asyncprof doctor",
-	       "can't watch the clock of process %d: %s", (int)l->pid, strerror(-err));
+	       "can't be told when process %d calls exec: %s", (int)l->pid, strerror(-err));
 	close(go[1]); /* which ends it */
 	go[1] = -1;
 	reap(l, 0);
@@ -225,7 +226,7 @@ int launch__start(const struct options *options, struct launch **out, struct ref
 	*out = l;
 	if (!l)
 		return refuse(why, EXIT_BEFORE_PROGRAM, "", "out of memory");
-	l->clock = l->sites = LEASH_NONE;
+	l->exec = l->sites = l->spent = LEASH_NONE;
 	l->startup = STARTUP_NONE;
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	sigemptyset(&act.sa_mask);
@@ -242,83 +243,94 @@ int launch__start(const struct options *options, struct launch **out, struct ref
 
 /* --- The child, once it is the program --------------------------------------------------- */
 
-/* A new clock, since the kernel starts one at an exec only once. */
-static void await_exec(struct launch *l)
+/* Nobody looks at what it does next; the kernel does not let it go on either if we die now. */
+static void stand(struct launch *l)
 {
-	leash__free(&l->clock);
-	/* Without it (no descriptor left) an exec goes unnoticed, and nothing else is lost. */
-	leash__clock(&l->clock, l->pid, TICK_NS);
+	leash_loosen(&l->exec);
+	leash_loosen(&l->sites);
+	l->stands = true;
 }
 
-static void resume(struct launch *l)
+static void resume(struct launch *l, enum stage stage)
 {
+	l->stage = stage;
 	l->stands = false;
+	leash_stop(&l->exec, l->pid);
+	if (stage == STAGE_ENTRY || stage == STAGE_MODULES)
+		leash_stop(&l->sites, l->pid);
 	kill(l->pid, SIGCONT);
 }
 
-/* Takes up the image that it runs by now. */
+/* The leash on sites has done its work. */
+static void retire(struct launch *l)
+{
+	leash_loosen(&l->sites);
+	leash__free(&l->spent);
+	l->spent = l->sites;
+	l->sites = LEASH_NONE;
+}
+
 static void open_image(struct launch *l)
 {
 	struct refusal why;
 
-	if (l->process && process_is_same(l->process))
-		return;
 	process__close(l->process);
-	l->process = NULL;
-	leash__free(&l->sites);
 	startup__close(&l->startup);
-	l->ticks = 0;
-	l->stage = STAGE_IMAGE;
-	if (process__open(l->pid, &l->process, &why)) {
-		l->process = NULL; /* it ends, or another tick will do */
-		return;
-	}
-	snprintf(l->comm, sizeof(l->comm), "%s", process_comm(l->process));
+	l->process = NULL;
+	if (process__open(l->pid, &l->process, &why))
+		l->process = NULL; /* it ends */
+	else
+		snprintf(l->comm, sizeof(l->comm), "%s", process_comm(l->process));
 }
 
-/* Holds it at the functions that make modules. -1: there are none, or they can't be probed. */
-static int hold_at_modules(struct launch *l)
+/* -1: there are no sites, or they can't be probed. */
+static int lay_leash(struct launch *l)
 {
-	const struct site *sites[STARTUP_SITES];
-	size_t cnt = 0;
-
-	for (unsigned int i = 0; i < STARTUP_SITES; i++)
-		if (l->startup.site[i].cost != SITE_NONE)
-			sites[cnt++] = &l->startup.site[i];
-	return cnt && !leash__sites(&l->sites, l->pid, sites, cnt) ? 0 : -1;
+	retire(l);
+	if (!l->startup.site_cnt)
+		return -1;
+	return leash__sites(&l->sites, l->pid, l->startup.site, l->startup.site_cnt);
 }
 
-/* It stands on the clock: is it Python by now? */
-static enum launch_news on_tick(struct launch *l)
+/* It stands at its exec or its entry point: is it Python? */
+static enum launch_news look(struct launch *l)
 {
-	if (l->process && startup__find(&l->startup, l->process)) {
-		await_exec(l);
-		l->stage = STAGE_MODULES;
-		/* No Python that we know makes no modules: the caller says what is wrong with it.
-		 */
-		if (hold_at_modules(l)) {
-			l->stands = true;
+	enum startup_kind kind = STARTUP_NOTHING;
+	enum stage from = l->stage, next = STAGE_LATE;
+
+	if (l->process)
+		kind = startup__look(&l->startup, l->process);
+	if (kind == STARTUP_PYTHON) {
+		/* No Python that we know makes no modules: the caller says what is wrong. */
+		if (lay_leash(l))
 			return LAUNCH_LOOK;
-		}
-	} else if (++l->ticks == TICKS_MAX) {
-		await_exec(l);
-		l->stage = STAGE_LATE;
+		next = STAGE_MODULES;
+	} else if (kind == STARTUP_ENTRY && from == STAGE_EXEC && !lay_leash(l)) {
+		next = STAGE_ENTRY;
+	} else {
+		retire(l);
 	}
-	resume(l);
+	resume(l, next);
+	/* Else there will be a better moment: soon it stands again, and waits for us. */
+	if (next == STAGE_LATE)
+		leash__free(&l->spent);
 	return LAUNCH_NONE;
 }
 
-/* It has been stopped. */
+/* It has been stopped: by us, or else by somebody who will let it go on. */
 static enum launch_news on_stop(struct launch *l)
 {
-	open_image(l);
-	if (l->stage == STAGE_IMAGE)
-		return on_tick(l);
-	/* Somebody else has stopped it, and will let it go on. */
-	if (l->stage != STAGE_MODULES)
+	if (leash_is_hit(&l->exec)) {
+		stand(l);
+		l->stage = STAGE_EXEC;
+		l->late = false;
+		open_image(l);
+		return look(l);
+	}
+	if ((l->stage != STAGE_ENTRY && l->stage != STAGE_MODULES) || !leash_is_hit(&l->sites))
 		return LAUNCH_NONE;
-	l->stands = true;
-	return LAUNCH_LOOK;
+	stand(l);
+	return l->stage == STAGE_ENTRY ? look(l) : LAUNCH_LOOK;
 }
 
 /* Has it become Python unnoticed? */
@@ -329,12 +341,24 @@ static enum launch_news look_late(struct launch *l)
 	if (l->stage != STAGE_LATE || now - l->looked_ns < LATE_LOOK_NS)
 		return LAUNCH_NONE;
 	l->looked_ns = now;
-	if (!l->process || (l->startup.fd < 0 && !startup__find(&l->startup, l->process)))
+	if (!l->process || !process_is_same(l->process))
+		open_image(l);
+	if (!l->process || startup__look(&l->startup, l->process) != STARTUP_PYTHON)
 		return LAUNCH_NONE;
 	l->late = true;
-	l->stage = STAGE_MODULES;
-	hold_at_modules(l); /* without it the next exec is what comes */
+	l->stage = STAGE_TELL;
+	/* Without it the caller looks less often. */
+	if (!lay_leash(l))
+		leash_tell_us(&l->sites);
 	return LAUNCH_LOOK;
+}
+
+/* Has it something to tell? */
+static enum launch_news ask(struct launch *l)
+{
+	if (l->stage == STAGE_TELL && leash_is_hit(&l->sites))
+		return LAUNCH_LOOK;
+	return look_late(l);
 }
 
 /* Waits for a signal, SIGCHLD among them; it is blocked but for this moment. */
@@ -373,7 +397,7 @@ enum launch_news launch_wait(struct launch *l, int timeout_ms)
 		}
 		if (l->ended)
 			break;
-		news = look_late(l);
+		news = ask(l);
 		/* After a signal that was not the child's it is the caller's turn. */
 		if (news || interrupted)
 			break;
@@ -385,25 +409,48 @@ enum launch_news launch_wait(struct launch *l, int timeout_ms)
 	return l->ended ? LAUNCH_ENDED : news;
 }
 
-void launch_go_on(struct launch *l, bool again)
+void launch_go_on(struct launch *l, enum launch_next next)
 {
-	if (!again) {
-		/* First the leash: what it has sent goes with SIGCONT. */
-		leash__free(&l->sites);
-		l->stage = STAGE_FREE;
-	}
+	static const enum stage stages[] = {
+		[LAUNCH_HOLD] = STAGE_MODULES,
+		[LAUNCH_TELL] = STAGE_TELL,
+		[LAUNCH_FREE] = STAGE_FREE,
+	};
+	enum stage stage = stages[next];
+
+	if (stage == STAGE_MODULES && !l->stands)
+		stage = STAGE_TELL;
+	if (stage == STAGE_TELL)
+		leash_tell_us(&l->sites);
+	else if (stage == STAGE_FREE)
+		retire(l);
+	l->stage = stage;
 	if (l->stands)
-		resume(l);
+		resume(l, stage);
+	if (stage != STAGE_MODULES)
+		leash__free(&l->spent);
+}
+
+/* What we have sent it, and not taken back. */
+static bool may_stand(struct launch *l)
+{
+	if (l->pid <= 0 || l->ended)
+		return false;
+	return l->stands || leash_is_hit(&l->exec) ||
+	       ((l->stage == STAGE_ENTRY || l->stage == STAGE_MODULES) && leash_is_hit(&l->sites));
 }
 
 void launch__free(struct launch *l)
 {
 	if (!l)
 		return;
-	leash__free(&l->clock);
+	leash_loosen(&l->exec);
+	leash_loosen(&l->sites);
+	if (may_stand(l))
+		kill(l->pid, SIGCONT);
+	leash__free(&l->exec);
 	leash__free(&l->sites);
-	if (l->pid > 0 && !l->ended && l->stage != STAGE_FREE && l->stage != STAGE_LATE)
-		resume(l);
+	leash__free(&l->spent);
 	startup__close(&l->startup);
 	process__close(l->process);
 	free(l);

@@ -6,7 +6,7 @@
  * so that not one callback is missed, however loaded the machine is.
  *
  * It must never end the program, nor leave it standing: when we are killed the
- * kernel lets it go on.
+ * kernel lets it go on. It must never stop code of the program's own.
  */
 #ifndef ASYNCPROF_LAUNCH_H
 #define ASYNCPROF_LAUNCH_H
@@ -35,8 +35,8 @@ pid_t launch_pid(const struct launch *l);
 enum launch_news {
 	LAUNCH_NONE, /* nothing for this long, or a signal of ours came */
 	/*
-	 * Look at the process now: Python has just begun, or has just mapped a library. It
-	 * stands still (unless launch_is_late()) until launch_go_on().
+	 * Look at the process now: Python has just begun, and stands still (unless
+	 * launch_is_late()) until launch_go_on(); or it has just mapped a library, and goes on.
 	 */
 	LAUNCH_LOOK,
 	LAUNCH_ENDED, /* see launch_exit_code() */
@@ -45,8 +45,14 @@ enum launch_news {
 /* What has become of it, waiting up to `timeout_ms`. Often: while it stands, it waits for us. */
 enum launch_news launch_wait(struct launch *l, int timeout_ms);
 
-/* After LAUNCH_LOOK. `again`: there is more to come, say when; else it runs free until an exec. */
-void launch_go_on(struct launch *l, bool again);
+enum launch_next {
+	LAUNCH_HOLD, /* the look came to nothing: once more, a little later */
+	LAUNCH_TELL, /* say when it maps libraries */
+	LAUNCH_FREE, /* nothing is of interest until an exec */
+};
+
+/* After LAUNCH_LOOK. */
+void launch_go_on(struct launch *l, enum launch_next next);
 
 /* Python was there before we noticed: what it ran until then was not seen. */
 bool launch_is_late(const struct launch *l);

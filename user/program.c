@@ -37,7 +37,7 @@ static int attach(struct program *p)
 	return -1;
 }
 
-/* It stands, and waits for us. */
+/* It stands and waits for us, or has mapped a library. */
 static void look(struct program *p)
 {
 	struct watched *target;
@@ -48,16 +48,16 @@ static void look(struct program *p)
 	if (!target) {
 		err = attach(p);
 		target = targets_find(p->targets, launch_pid(p->launch));
+		if (!err && launch_is_late(p->launch))
+			fprintf(stderr, "asyncprof: Python was there before it was noticed; what "
+					"ran until then was not seen\n");
 	}
 	if (!err) {
 		p->refused = 0;
 		p->attached = true;
 	}
-	if (!err && launch_is_late(p->launch))
-		fprintf(stderr, "asyncprof: Python was there before it was noticed; what ran until "
-				"then was not seen\n");
 	p->holding = err > 0 || (target && target->interpreter.asyncio == ASYNCIO_NOT_LOADED);
-	launch_go_on(p->launch, p->holding);
+	launch_go_on(p->launch, err > 0 ? LAUNCH_HOLD : p->holding ? LAUNCH_TELL : LAUNCH_FREE);
 }
 
 /* A signal that the terminal did not give to the program as well is passed on; a second one is for us. */
@@ -91,7 +91,7 @@ void program_finish(struct program *p)
 	if (!p->launch)
 		return;
 	/* Nobody looks at it any more. */
-	launch_go_on(p->launch, false);
+	launch_go_on(p->launch, LAUNCH_FREE);
 	while (!p->ended && !program_wait(p, 1000))
 		;
 	if (!p->ended)

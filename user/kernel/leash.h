@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
- * Stops a child of ours at a moment that counts in the child's own time, not in
- * ours: after so much CPU time since its exec, or when it enters a function. A
- * perf event of the child whose overflow the kernel answers with SIGSTOP
- * (F_SETSIG), before the child runs another line. However loaded the machine
- * is, the child waits for us, and not the other way round.
+ * Stops a child of ours at a moment that counts in the child's own life, not in
+ * our time: when it has called exec, or when it enters a function. A perf event
+ * of the child whose overflow the kernel answers with SIGSTOP (F_SETSIG), before
+ * the child runs another line. However loaded the machine is, the child waits
+ * for us, and not the other way round.
  *
  * It must never be put on a process that is not our child, and whoever holds
- * one must see the child stop (waitpid) and let it go on.
+ * one must see the child stop (waitpid) and let it go on. It must never stop a
+ * program that has run a line of its own: SIGCONT, which lets it go on, it may
+ * handle, and a stop ends some system calls of all its threads with EINTR
+ * (signal(7)). leash_tell_us() is for that time.
  */
 #ifndef ASYNCPROF_LEASH_H
 #define ASYNCPROF_LEASH_H
@@ -23,20 +26,34 @@
 /* Starts as LEASH_NONE. */
 struct leash {
 	int fd[LEASH_SITES_MAX]; /* -1: none */
+	uint64_t hit_cnt;	 /* that leash_is_hit() has told of */
 };
 
-#define LEASH_NONE ((struct leash){{-1, -1}})
+#define LEASH_NONE ((struct leash){.fd = {-1, -1}})
 
 /*
- * From its next exec on, for as long as the leash is there, the child stops
- * each time it has spent `period_ns` on CPU. 0, or a negative errno.
+ * A leash on every exec, before the first line of the new image. One of a set-user-ID program,
+ * or one that the child may not read, takes it away (kernel, begin_new_exec()). It is loose.
+ * 0, or a negative errno.
  */
-int leash__clock(struct leash *leash, pid_t child, uint64_t period_ns);
+int leash__exec(struct leash *leash, pid_t child);
 
-/* It stops at each of these places from now on. */
-int leash__sites(struct leash *leash, pid_t child, const struct site *const *sites, size_t cnt);
+/* One on each of these places, loose as well. */
+int leash__sites(struct leash *leash, pid_t child, const struct site *sites, size_t cnt);
 
-/* What it was about to stop it does not any more; a stop that has happened stays. */
+/* From now on: */
+void leash_stop(const struct leash *leash, pid_t child); /* a hit stops the child */
+void leash_tell_us(const struct leash *leash);		 /* a hit is SIGCHLD for us */
+/*
+ * A hit is counted only. Neither a child of ours that was forked a moment ago, and holds the
+ * leash too, makes it stop then. A stop that has happened stays.
+ */
+void leash_loosen(const struct leash *leash);
+
+/* 1 when it has been hit since the last call: every stop of ours is a hit. */
+int leash_is_hit(struct leash *leash);
+
+/* Taking one off functions takes the kernel 70 ms: best while the child runs. */
 void leash__free(struct leash *leash);
 
 #endif

@@ -418,6 +418,7 @@ int elf__read(int fd, struct elf **out)
 	e->file_sz = (uint64_t)st.st_size;
 	e->is_dynamic = eh.e_type == ET_DYN;
 	e->machine = eh.e_machine;
+	e->entry = eh.e_entry;
 	err = load_segments(e, fd, &eh);
 	if (!err)
 		err = read_dynamic(e);
@@ -445,6 +446,11 @@ void elf__close(struct elf *e)
 int elf_is_dynamic(const struct elf *e)
 {
 	return e->is_dynamic;
+}
+
+uint64_t elf_entry(const struct elf *e)
+{
+	return e->entry;
 }
 
 int elf_machine(const struct elf *e)

@@ -37,6 +37,7 @@ void elf__close(struct elf *e);
 
 int elf_is_dynamic(const struct elf *e); /* 1: ET_DYN, 0: ET_EXEC */
 int elf_machine(const struct elf *e);	 /* EM_X86_64, ... */
+uint64_t elf_entry(const struct elf *e); /* where a program begins; a library says nothing useful */
 int elf_has_symtab(const struct elf *e); /* 1: not stripped */
 size_t elf_segment_cnt(const struct elf *e);
 const struct elf_segment *elf_segment(const struct elf *e, size_t i);

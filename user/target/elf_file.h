@@ -25,6 +25,7 @@ struct elf {
 	uint64_t file_sz, loaded_sz;
 	int is_dynamic;
 	int machine;
+	uint64_t entry;
 	size_t segment_cnt;
 	struct elf_segment segment[ELF_SEGMENTS_MAX];
 	uint8_t *data[ELF_SEGMENTS_MAX]; /* filesz bytes each */

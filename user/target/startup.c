@@ -8,59 +8,81 @@
 #include "target/interpreter.h"
 #include "target/maps.h"
 
-static const char *const makers[STARTUP_SITES] = {"PyModuleDef_Init", "PyModule_Create2"};
+static const char *const makers[] = {"PyModuleDef_Init", "PyModule_Create2"};
 
-static void find_sites(struct startup *s, const struct elf *e)
+static struct site *new_site(struct startup *s)
+{
+	struct site *site = &s->site[s->site_cnt++];
+
+	site->fd = s->fd;
+	snprintf(site->path, sizeof(site->path), "/proc/self/fd/%d", s->fd);
+	return site;
+}
+
+static void find_makers(struct startup *s, const struct elf *e)
 {
 	struct refusal why;
+	size_t i;
 
-	for (unsigned int i = 0; i < STARTUP_SITES; i++) {
-		struct site *site = &s->site[i];
+	for (i = 0; i < STARTUP_SITES; i++) {
 		uint64_t vaddr = elf_dynsym(e, makers[i]);
+		struct site site;
 
 		/* Nobody reads their arguments, and the load bias is of no use yet. */
-		if (!vaddr || site_find(e, 0, vaddr, makers[i], 0, site, &why)) {
-			site->cost = SITE_NONE;
+		if (!vaddr || site_find(e, 0, vaddr, makers[i], 0, &site, &why))
 			continue;
-		}
-		site->fd = s->fd;
-		snprintf(site->path, sizeof(site->path), "/proc/self/fd/%d", s->fd);
+		s->site[s->site_cnt] = site;
+		new_site(s);
 	}
 }
 
-static int look(struct startup *s, const struct process *p, const struct mapping *map)
+/* Any instruction will do: it comes by once. */
+static void find_entry(struct startup *s, const struct elf *e)
+{
+	uint64_t offset;
+
+	if (!elf_is_code(e, elf_entry(e)) || elf_offset(e, elf_entry(e), &offset))
+		return;
+	s->site[0] = (struct site){.name = "entry", .cost = SITE_STEPPED, .offset = offset};
+	new_site(s);
+	s->kind = STARTUP_ENTRY;
+}
+
+static void look(struct startup *s, const struct process *p, const struct mapping *map)
 {
 	struct elf *e = NULL;
-	int doubtful, found;
+	int doubtful;
 
-	s->fd = maps_open_file(p, map, &doubtful);
-	found = s->fd >= 0 && !elf__read(s->fd, &e) && interpreter_is_in(e);
-	if (found)
-		find_sites(s, e);
-	elf__close(e);
-	if (found)
-		return 1;
 	startup__close(s);
 	s->dev = map->dev;
 	s->ino = map->ino;
-	return 0;
+	s->fd = maps_open_file(p, map, &doubtful);
+	if (s->fd < 0 || elf__read(s->fd, &e))
+		return;
+	if (interpreter_is_in(e)) {
+		s->kind = STARTUP_PYTHON;
+		find_makers(s, e);
+	} else {
+		find_entry(s, e);
+	}
+	elf__close(e);
 }
 
-int startup__find(struct startup *s, const struct process *p)
+enum startup_kind startup__look(struct startup *s, const struct process *p)
 {
 	const struct mapping *map;
 	struct maps *maps = NULL;
 	struct refusal why;
-	int shared, found = 0;
+	int shared;
 
 	if (maps__read(p, &maps, &why))
-		return 0;
+		return STARTUP_NOTHING;
 	map = interpreter_mapping(p, maps, &shared);
-	/* Asked again and again of one shell: its file is read once. */
+	/* Asked again and again of one program: its file is read once. */
 	if (map && map->ino && (map->ino != s->ino || map->dev != s->dev))
-		found = look(s, p, map);
+		look(s, p, map);
 	maps__free(maps);
-	return found;
+	return s->kind;
 }
 
 void startup__close(struct startup *s)

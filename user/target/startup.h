@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
- * A program that may become Python: has it the interpreter mapped, and through
- * which functions does that pass once it has begun? Both that make a module
- * (3.8 to 3.15): the first module is made when the main interpreter, its thread
- * and the GIL are there, but before any Python code ran; and every extension
- * module, _asyncio among them, comes by when it has just been mapped.
+ * A program image that may become Python: has it the interpreter mapped, and
+ * where does it come by before it runs a line of Python? At the functions that
+ * make a module (3.8 to 3.15): the first module is made when the main
+ * interpreter, its thread and the GIL are there; and every extension module,
+ * _asyncio among them, comes by when it has just been mapped. What may map the
+ * interpreter as a library has done so when it comes to its entry point.
  *
  * It must never look at the memory of the process: at this time it holds
  * nothing yet.
@@ -17,16 +18,24 @@
 
 #define STARTUP_SITES 2
 
+enum startup_kind {
+	STARTUP_NOTHING, /* not Python, or nothing that we can read */
+	STARTUP_ENTRY,	 /* not Python; site[0] is its entry point */
+	STARTUP_PYTHON,	 /* the interpreter is there; the sites make modules */
+};
+
 struct startup {
-	uint64_t dev, ino; /* of the file that was looked at last, if it was not Python */
-	struct site site[STARTUP_SITES]; /* cost SITE_NONE: not there */
-	int fd;				 /* of the sites' file, -1: none */
+	enum startup_kind kind;
+	uint64_t dev, ino; /* of the file that was looked at last */
+	size_t site_cnt;
+	struct site site[STARTUP_SITES];
+	int fd; /* of the sites' file, -1: none */
 };
 
 #define STARTUP_NONE ((struct startup){.fd = -1})
 
-/* 1: the interpreter is there and the sites stay usable until startup__close(). 0: it is not. */
-int startup__find(struct startup *s, const struct process *p);
+/* Looks at what it has mapped by now. The sites stay usable until the next look, or the close. */
+enum startup_kind startup__look(struct startup *s, const struct process *p);
 void startup__close(struct startup *s);
 
 #endif
