@@ -2,16 +2,11 @@
 #include "model/flame.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/flame_label.h"
 #include "model/flame_tree.h"
-
-/* Longer ones are cut: recordings keep 128 and 256 bytes, only a forged one has more. */
-#define NAME_MAX_SZ  512
-#define PATH_MAX_SZ  1024
-#define LABEL_MAX_SZ (NAME_MAX_SZ + PATH_MAX_SZ + 64)
 
 static const char *const clocks[FLAME_CLOCK_CNT] = {
 	[FLAME_WALL] = "wall",
@@ -66,129 +61,6 @@ int flame_by_from_name(const char *name)
 	return from_name(bys, FLAME_BY_CNT, name);
 }
 
-/* --- Labels ---------------------------------------------------------------- */
-
-struct label {
-	char text[LABEL_MAX_SZ];
-	size_t sz;
-};
-
-static void append(struct label *label, const char *text, size_t max)
-{
-	size_t sz = strnlen(text, max + 1);
-	bool cut = sz > max;
-
-	if (cut) {
-		/* Not in the middle of a character. */
-		for (sz = max - 3; sz && ((unsigned char)text[sz] & 0xc0) == 0x80; sz--)
-			;
-	}
-	if (sz + 3 > sizeof(label->text) - label->sz)
-		return;
-	memcpy(label->text + label->sz, text, sz);
-	label->sz += sz;
-	if (cut) {
-		memcpy(label->text + label->sz, "...", 3);
-		label->sz += 3;
-	}
-}
-
-static void append_number(struct label *label, const char *format, unsigned int number)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), format, number);
-	append(label, text, sizeof(text));
-}
-
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-static const char *known(const char *text)
-{
-	return text ? text : "?";
-}
-
-/* "fetch (db.py:17)", as py-spy writes them. */
-static void label_python(struct label *label, const struct profile_frame *frame, bool full)
-{
-	const char *file = known(frame->file);
-
-	append(label, known(frame->func), NAME_MAX_SZ);
-	append(label, " (", 2);
-	append(label, full ? file : last_part(file), PATH_MAX_SZ);
-	if (frame->line > 0)
-		append_number(label, ":%u", (unsigned int)frame->line);
-	append(label, ")", 1);
-}
-
-static enum flame_kind label_frame(struct label *label, const struct profile_frame *frame,
-				   bool full)
-{
-	switch (frame->kind) {
-	case FRAME_NATIVE:
-		append(label, known(frame->func), NAME_MAX_SZ);
-		if (frame->file) {
-			append(label, " (", 2);
-			append(label, last_part(frame->file), PATH_MAX_SZ);
-			append(label, ")", 1);
-		}
-		return FLAME_NATIVE;
-	case FRAME_KERNEL:
-		append(label, known(frame->func), NAME_MAX_SZ);
-		append(label, "_[k]", 4);
-		return FLAME_KERNEL;
-	case FRAME_WAIT:
-		append(label, known(frame->func), NAME_MAX_SZ);
-		if (frame->file) {
-			append(label, " ", 1);
-			append(label, frame->file, PATH_MAX_SZ);
-		}
-		return FLAME_WAIT;
-	default:
-		label_python(label, frame, full);
-		return FLAME_PYTHON;
-	}
-}
-
-static void label_process(struct label *label, const struct profile_process *process, bool apart)
-{
-	append(label, known(process->comm), NAME_MAX_SZ);
-	if (apart || !process->comm)
-		append_number(label, " (%u)", process->pid);
-}
-
-static enum flame_kind label_named(struct label *label, const char *what, const char *name,
-				   enum flame_kind kind)
-{
-	append(label, what, 16);
-	append(label, " ", 1);
-	append(label, known(name), NAME_MAX_SZ);
-	return kind;
-}
-
-static enum flame_kind label_task(struct label *label, const struct profile_task *task,
-				  enum flame_by by)
-{
-	switch (task->what) {
-	case STALL_TASK:
-		if (by == FLAME_BY_TASK && task->task && !(task->unnamed && task->coro))
-			return label_named(label, "task", task->task, FLAME_TASK);
-		return label_named(label, "coro", task->coro, FLAME_TASK);
-	case STALL_ITERATION:
-		append(label, "event loop", 10);
-		return FLAME_CALLBACK;
-	case STALL_SIGNAL:
-		return label_named(label, "signal", task->callback, FLAME_CALLBACK);
-	default:
-		return label_named(label, "callback", task->callback, FLAME_CALLBACK);
-	}
-}
-
 /* --- Folding --------------------------------------------------------------- */
 
 /* One profile on its way into a tree: which piece its threads, tasks and frames are. */
@@ -198,6 +70,8 @@ struct folding {
 	struct flame_tree *tree;
 	bool old;
 	uint32_t *process, *thread, *task, *frame; /* pieces */
+	uint32_t *used;	  /* of each thread: has it an entry that is wanted? */
+	uint32_t *above;  /* of each thread: its node */
 	uint32_t *clamp;  /* of each stack: itself, or its ancestor FLAME_STACK_MAX deep */
 	uint32_t *prefix; /* of each entry: the node above its stack; PROFILE_NONE: not wanted */
 	uint32_t *order;  /* entries by prefix */
@@ -211,7 +85,7 @@ static uint32_t *indices(size_t cnt)
 	return calloc(cnt ? cnt : 1, sizeof(uint32_t));
 }
 
-static int piece_of(struct folding *f, enum flame_kind kind, const struct label *label,
+static int piece_of(struct folding *f, enum flame_kind kind, const struct flame_label *label,
 		    const char *file, int line, uint32_t *piece)
 {
 	return flame_tree_piece(f->tree, kind, label->text, label->sz, file, line, piece);
@@ -220,41 +94,27 @@ static int piece_of(struct folding *f, enum flame_kind kind, const struct label 
 static int make_pieces(struct folding *f)
 {
 	const struct profile *p = f->profile;
-	struct label label;
+	struct flame_label label;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < p->process_cnt; i++) {
-		label.sz = 0;
-		label_process(&label, &p->processes[i], f->options->per_process);
+		flame_label_process(&label, &p->processes[i], f->options->per_process);
 		err = piece_of(f, FLAME_PROCESS, &label, NULL, 0, &f->process[i]);
 	}
 	for (size_t i = 0; !err && i < p->thread_cnt; i++) {
-		const struct profile_thread *thread = &p->threads[i];
+		enum flame_kind kind = flame_label_thread(&label, &p->threads[i]);
 
-		label.sz = 0;
-		if (thread->plain) {
-			label_named(&label, "thread", thread->comm, FLAME_THREAD);
-		} else {
-			append(&label, "loop (", 6);
-			append(&label, known(thread->comm), NAME_MAX_SZ);
-			append(&label, ")", 1);
-		}
-		err = piece_of(f, thread->plain ? FLAME_THREAD : FLAME_LOOP, &label, NULL, 0,
-			       &f->thread[i]);
+		err = piece_of(f, kind, &label, NULL, 0, &f->thread[i]);
 	}
 	for (size_t i = 0; !err && i < p->task_cnt; i++) {
-		enum flame_kind kind;
+		enum flame_kind kind = flame_label_task(&label, &p->tasks[i], f->options->by);
 
-		label.sz = 0;
-		kind = label_task(&label, &p->tasks[i], f->options->by);
 		err = piece_of(f, kind, &label, NULL, 0, &f->task[i]);
 	}
 	for (size_t i = 0; !err && i < p->frame_cnt; i++) {
 		const struct profile_frame *frame = &p->frames[i];
-		enum flame_kind kind;
+		enum flame_kind kind = flame_label_frame(&label, frame, f->options->full_filenames);
 
-		label.sz = 0;
-		kind = label_frame(&label, frame, f->options->full_filenames);
 		err = piece_of(f, kind, &label, kind == FLAME_WAIT ? NULL : frame->file,
 			       kind == FLAME_PYTHON && frame->line > 0 ? frame->line : 0,
 			       &f->frame[i]);
@@ -320,26 +180,37 @@ static int descend(struct folding *f, uint32_t piece, uint32_t *node, bool *full
 	return 0;
 }
 
+/* The nodes of processes and threads, each found once. */
+static int place_threads(struct folding *f)
+{
+	const struct profile *p = f->profile;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < p->thread_cnt; i++) {
+		uint32_t process = p->threads[i].process;
+		bool full = false;
+
+		if (!f->used[i])
+			continue;
+		if (process < p->process_cnt)
+			err = descend(f, f->process[process], &f->above[i], &full);
+		if (!err)
+			err = descend(f, f->thread[i], &f->above[i], &full);
+	}
+	return err;
+}
+
 static int find_prefix(struct folding *f, const struct profile_entry *entry, uint32_t *node)
 {
 	const struct profile *p = f->profile;
 	bool full = false;
-	int err = 0;
 
-	*node = 0;
-	if (entry->thread < p->thread_cnt) {
-		uint32_t process = p->threads[entry->thread].process;
-
-		if (process < p->process_cnt)
-			err = descend(f, f->process[process], node, &full);
-		if (!err)
-			err = descend(f, f->thread[entry->thread], node, &full);
-	}
+	*node = entry->thread < p->thread_cnt ? f->above[entry->thread] : 0;
 	/* A loop at rest runs no task. */
-	if (!err && entry->task < p->task_cnt && entry->kind != POINT_IDLE &&
+	if (entry->task < p->task_cnt && entry->kind != POINT_IDLE &&
 	    f->options->by != FLAME_BY_FUNCTION)
-		err = descend(f, f->task[entry->task], node, &full);
-	return err;
+		return descend(f, f->task[entry->task], node, &full);
+	return 0;
 }
 
 /* Entries by their prefix, so that one table of nodes by stack serves them all. */
@@ -348,12 +219,20 @@ static int order_entries(struct folding *f)
 	const struct profile *p = f->profile;
 	uint32_t *start;
 	size_t prefix_cnt, wanted = 0;
+	int err;
 
 	for (size_t i = 0; i < p->entry_cnt; i++) {
-		int err;
+		const struct profile_entry *entry = &p->entries[i];
 
-		f->prefix[i] = PROFILE_NONE;
-		if (!is_wanted(f, &p->entries[i]))
+		f->prefix[i] = is_wanted(f, entry) ? 0 : PROFILE_NONE;
+		if (f->prefix[i] != PROFILE_NONE && entry->thread < p->thread_cnt)
+			f->used[entry->thread] = 1;
+	}
+	err = place_threads(f);
+	if (err)
+		return err;
+	for (size_t i = 0; i < p->entry_cnt; i++) {
+		if (f->prefix[i] == PROFILE_NONE)
 			continue;
 		err = find_prefix(f, &p->entries[i], &f->prefix[i]);
 		if (err)
@@ -434,26 +313,15 @@ static int find_leaf(struct folding *f, const struct profile_entry *entry, uint3
 {
 	const struct profile *p = f->profile;
 	bool has_stack = entry->stack < p->stack_cnt;
-	enum flame_kind kind = FLAME_WAIT;
-	struct label label = {.sz = 0};
+	struct flame_label label;
+	enum flame_kind kind;
 	uint32_t piece;
 	int err;
 
 	if (has_stack && entry->kind != POINT_IDLE &&
 	    (entry->kind == POINT_CPU || has_wait(p, entry->stack)))
 		return 0;
-	if (entry->kind == POINT_IDLE) {
-		append(&label, "idle", 4);
-		kind = FLAME_IDLE;
-	} else if (entry->kind == POINT_RUNQUEUE) {
-		append(&label, "run queue", 9);
-	} else if (!has_stack) {
-		append(&label, "[no stack]", 10);
-		if (entry->kind == POINT_CPU)
-			kind = FLAME_NATIVE;
-	} else {
-		label_named(&label, "blocked:", cause_name(entry->cause), FLAME_WAIT);
-	}
+	kind = flame_label_leaf(&label, entry, has_stack);
 	err = piece_of(f, kind, &label, NULL, 0, &piece);
 	return err ? err : descend(f, piece, node, full);
 }
@@ -488,6 +356,8 @@ static int fold(struct flame_tree *tree, const struct profile *p,
 
 	f.process = indices(p->process_cnt);
 	f.thread = indices(p->thread_cnt);
+	f.used = indices(p->thread_cnt);
+	f.above = indices(p->thread_cnt);
 	f.task = indices(p->task_cnt);
 	f.frame = indices(p->frame_cnt);
 	f.clamp = indices(p->stack_cnt);
@@ -495,8 +365,8 @@ static int fold(struct flame_tree *tree, const struct profile *p,
 	f.met = indices(p->stack_cnt);
 	f.prefix = indices(p->entry_cnt);
 	f.order = indices(p->entry_cnt);
-	if (f.process && f.thread && f.task && f.frame && f.clamp && f.node && f.met && f.prefix &&
-	    f.order)
+	if (f.process && f.thread && f.used && f.above && f.task && f.frame && f.clamp && f.node &&
+	    f.met && f.prefix && f.order)
 		err = make_pieces(&f);
 	if (!err)
 		err = clamp_stacks(&f);
@@ -507,6 +377,8 @@ static int fold(struct flame_tree *tree, const struct profile *p,
 	*clipped_cnt += f.clipped_cnt;
 	free(f.process);
 	free(f.thread);
+	free(f.used);
+	free(f.above);
 	free(f.task);
 	free(f.frame);
 	free(f.clamp);

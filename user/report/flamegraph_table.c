@@ -2,7 +2,6 @@
 #include "report/flamegraph_table.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,27 +24,8 @@ struct row {
 	int lost;
 	enum flame_kind kind;
 	int64_t self_ns, total_ns, old_self_ns;
+	uint32_t open; /* frames of it on the way from the root to where collect() stands */
 };
-
-static struct row_key key_of(const struct flame_node *node)
-{
-	return (struct row_key){.label = node->label, .file = node->file, .line = node->line};
-}
-
-static bool same(const struct flame_node *a, const struct flame_node *b)
-{
-	return a->label == b->label && a->file == b->file && a->line == b->line;
-}
-
-/* Is it called by itself? Then its time is its caller's already. */
-static bool is_inner(const struct flame *flame, const struct flame_node *node)
-{
-	for (uint32_t at = node->parent; at != PROFILE_NONE; at = flame->nodes[at].parent) {
-		if (same(&flame->nodes[at], node))
-			return true;
-	}
-	return false;
-}
 
 static int compare_rows(const struct row *a, const struct row *b)
 {
@@ -68,35 +48,72 @@ static void clear(struct row *rows)
 	}
 }
 
+/* The row of a node, made when there is none. NULL: out of memory. */
+static struct row *row_of(struct row **rows, const struct flame_node *node)
+{
+	struct row_key key;
+	struct row *row = NULL;
+
+	memset(&key, 0, sizeof(key));
+	key.label = node->label;
+	key.file = node->file;
+	key.line = node->line;
+	HASH_FIND(hh, *rows, &key, sizeof(key), row);
+	if (row)
+		return row;
+	row = calloc(1, sizeof(*row));
+	if (!row)
+		return NULL;
+	row->key = key;
+	row->kind = node->kind;
+	HASH_ADD(hh, *rows, key, sizeof(row->key), row);
+	if (row->lost) {
+		free(row);
+		return NULL;
+	}
+	return row;
+}
+
+/* A walk from the root, which knows of each function whether it stands inside of it. */
 static int collect(const struct flame *flame, struct row **rows)
 {
-	for (size_t i = 0; i < flame->node_cnt; i++) {
-		const struct flame_node *node = &flame->nodes[i];
-		struct row_key key;
-		struct row *row = NULL;
+	const struct flame_node *nodes = flame->nodes;
+	struct row **way = calloc((size_t)flame->depth_max + 1, sizeof(struct row *));
+	uint32_t at = 0;
 
-		if (node->kind < FLAME_PYTHON)
-			continue;
-		memset(&key, 0, sizeof(key));
-		key = key_of(node);
-		HASH_FIND(hh, *rows, &key, sizeof(key), row);
-		if (!row) {
-			row = calloc(1, sizeof(*row));
-			if (!row)
-				return -ENOMEM;
-			row->key = key;
-			row->kind = node->kind;
-			HASH_ADD(hh, *rows, key, sizeof(row->key), row);
-			if (row->lost) {
-				free(row);
+	if (!way)
+		return -ENOMEM;
+	while (at != PROFILE_NONE) {
+		const struct flame_node *node = &nodes[at];
+
+		way[node->depth] = NULL;
+		if (node->kind >= FLAME_PYTHON) {
+			struct row *row = row_of(rows, node);
+
+			if (!row) {
+				free(way);
 				return -ENOMEM;
 			}
+			row->self_ns += node->self_ns;
+			row->old_self_ns += node->old_self_ns;
+			if (!row->open++)
+				row->total_ns += node->total_ns;
+			way[node->depth] = row;
 		}
-		row->self_ns += node->self_ns;
-		row->old_self_ns += node->old_self_ns;
-		if (!is_inner(flame, node))
-			row->total_ns += node->total_ns;
+		if (node->first_child != PROFILE_NONE) {
+			at = node->first_child;
+			continue;
+		}
+		for (; at != PROFILE_NONE; at = nodes[at].parent) {
+			if (way[nodes[at].depth])
+				way[nodes[at].depth]->open--;
+			if (nodes[at].next != PROFILE_NONE)
+				break;
+		}
+		if (at != PROFILE_NONE)
+			at = nodes[at].next;
 	}
+	free(way);
 	return 0;
 }
 
