@@ -25,6 +25,7 @@
 #define LOOK_EVERY_NS	 50000000ULL	/* for stalls that still go on */
 #define CHECK_EVERY_NS	 100000000ULL	/* for targets that ended, or begin to use asyncio */
 #define IDLE_EVERY_NS	 1000000000ULL	/* a recording's loops are asked how long they polled */
+#define SUMMARY_EVERY_NS 10000000000ULL	/* of a recording, which may be cut */
 #define MEASURE_NS	 1000000000ULL	/* how long the kernel measures our programs */
 #define PERSON_NS	 1000000000ULL	/* a person is told once of a stall that ends sooner */
 #define DEGRADED_MAX	 32
@@ -335,6 +336,7 @@ static int wait_for_records(struct collector *c, int timeout_ms)
 static int collect(struct collector *c)
 {
 	uint64_t next_look = 0, next_check = 0, next_idle = 0, now = now_ns();
+	uint64_t next_summary = now + SUMMARY_EVERY_NS;
 
 	session__measure(c->session, 1);
 	while (!is_over(c, now)) {
@@ -360,8 +362,10 @@ static int collect(struct collector *c)
 		}
 		if (now - c->start_ns >= MEASURE_NS)
 			session__measure(c->session, 0);
-		if (signals_summary_asked())
+		if (signals_summary_asked() || (c->sink->point && now >= next_summary)) {
+			next_summary = now + SUMMARY_EVERY_NS;
 			print_summary(c, 1);
+		}
 	}
 	return 0;
 }
