@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,9 +65,15 @@ fail:
 	return NULL;
 }
 
+int output_reader_left(FILE *file)
+{
+	struct pollfd pipe = { .fd = fileno(file) };
+
+	return poll(&pipe, 1, 0) > 0 && pipe.revents & POLLERR;
+}
+
 int output_end(struct output *o, FILE *file, struct refusal *why)
 {
-	/* A reader that has left is how it says "enough". */
 	if (fclose(file) && errno != EPIPE)
 		return refuse(why, EXIT_FAILED, "", "can't write %s: %s", output_name(o),
 			      strerror(errno));

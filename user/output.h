@@ -33,6 +33,9 @@ FILE *output_begin(struct output *o, struct refusal *why);
 
 /* 0, or -1 with `why`: what was written did not arrive. */
 int output_end(struct output *o, FILE *file, struct refusal *why);
+/* 1: nobody reads the pipe any more. A reader that has left is how it says "enough". */
+int output_reader_left(FILE *file);
+
 /* A file that was made for nothing goes. */
 void output__close(struct output *o);
 

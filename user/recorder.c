@@ -2,6 +2,7 @@
 #include "recorder.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "progress.h"
 #include "recording/recording.h"
 #include "rendering.h"
+#include "report/escape.h"
 #include "report/json.h"
 
 #define OUTPUTS_MAX	8
@@ -35,6 +37,17 @@ struct recorder {
 	struct refusal *why;
 };
 
+/* Recordings say what is wrong with them, not with which one. */
+static void name_file(struct refusal *why, const char *path)
+{
+	char what[sizeof(why->what)], name[128];
+
+	memcpy(what, why->what, sizeof(what));
+	escape_terminal(name, sizeof(name), path, strlen(path));
+	snprintf(why->what, sizeof(why->what), "%s: %.*s", name,
+		 (int)(sizeof(why->what) - sizeof(name) - 3), what);
+}
+
 /* --- What the run tells --------------------------------------------------------------- */
 
 static int on_start(void *ctx, const struct run_start *start)
@@ -50,8 +63,11 @@ static int on_start(void *ctx, const struct run_start *start)
 
 	uname(&machine);
 	snprintf(words, sizeof(words), "%s, %ld CPUs", machine.machine, sysconf(_SC_NPROCESSORS_ONLN));
-	if (recording__create(r->apdb, &head, &r->recording, r->why))
+	if (recording__create(r->apdb, &head, &r->recording, r->why)) {
+		if (r->apdb)
+			name_file(r->why, r->apdb);
 		return -ECANCELED;
+	}
 	progress_start(&r->progress, start->unix_ns);
 	r->start_unix_ns = r->commit_unix_ns = start->unix_ns;
 	return r->live ? json_print_start(r->live, start) : 0;
@@ -238,8 +254,11 @@ static int refuse_sink(struct recorder *r, int err)
 {
 	if (err == -ECANCELED)	/* said already */
 		return -1;
-	if (err == -EPIPE || (r->live && err == -EIO))
+	if (r->live && output_reader_left(r->live))
 		return 0;
+	if (r->live && ferror(r->live))
+		return refuse(r->why, EXIT_FAILED, "", "can't write %s: %s",
+			      output_name(r->live_output), strerror(-err));
 	return refuse(r->why, EXIT_FAILED,
 		      r->apdb ? "what was written before is readable: asyncprof report" : "",
 		      "can't write the recording: %s", strerror(-err));
@@ -254,9 +273,9 @@ static int run(struct recorder *r, const struct collector_sink *sink)
 	progress_begin(&r->progress, r->options);
 	err = collector_run(r->collector, sink, &sink_error, r->why);
 	progress_end(&r->progress);
-	if (r->live && output_end(r->live_output, r->live, r->why))
-		err = -1;
 	if (sink_error && refuse_sink(r, sink_error))
+		err = -1;
+	if (r->live && output_end(r->live_output, r->live, r->why))
 		err = -1;
 	if (r->recording && r->done && write_outputs(r))
 		err = -1;
@@ -288,9 +307,12 @@ enum exit_code record_run(const struct options *options, struct refusal *why)
 static int report(const struct options *options, struct recording *current, struct recording *old,
 		  struct output *o, struct refusal *why)
 {
-	FILE *file = output_begin(o, why);
+	FILE *file;
 	int err;
 
+	if (o->format == FORMAT_APDB)
+		return refuse(why, EXIT_USAGE, "copy the file", "it is a recording already");
+	file = output_begin(o, why);
 	if (!file)
 		return -1;
 	if (old)
@@ -300,6 +322,14 @@ static int report(const struct options *options, struct recording *current, stru
 	return output_end(o, file, why) || err ? -1 : 0;
 }
 
+static int open_recording(const char *path, struct recording **out, struct refusal *why)
+{
+	if (!recording__open(path, out, why))
+		return 0;
+	name_file(why, path);
+	return -1;
+}
+
 enum exit_code report_run(const struct options *options, struct refusal *why)
 {
 	const struct string_list *asked = &options->outputs;
@@ -307,8 +337,9 @@ enum exit_code report_run(const struct options *options, struct refusal *why)
 	enum exit_code code = EXIT_DONE;
 	size_t i;
 
-	if (recording__open(options->file, &current, why) ||
-	    (options->diff_old && recording__open(options->diff_old, &old, why)))
+	signal(SIGPIPE, SIG_IGN);
+	if (open_recording(options->file, &current, why) ||
+	    (options->diff_old && open_recording(options->diff_old, &old, why)))
 		code = why->code;
 	for (i = 0; code == EXIT_DONE && i < (asked->cnt ? asked->cnt : 1); i++) {
 		struct output o;

@@ -7,6 +7,7 @@
 
 #include "cli/filters.h"
 #include "face.h"
+#include "output.h"
 #include "report/comparison.h"
 #include "report/flamegraph.h"
 #include "report/folded.h"
@@ -16,14 +17,20 @@
 
 #define WORDS_SZ 512
 
-static int refuse_write(struct refusal *why, const char *name, int err)
+static int refuse_write(struct refusal *why, FILE *out, const char *name, int err)
 {
-	/* A reader that has left is how it says "enough". */
-	if (!err || err == -EPIPE)
+	if (!err || output_reader_left(out))
 		return 0;
 	if (err == -ENOMEM)
 		return refuse(why, EXIT_FAILED, "", "out of memory");
 	return refuse(why, EXIT_FAILED, "", "can't write %s: %s", name, strerror(-err));
+}
+
+static void say_if_cut(int complete)
+{
+	if (!complete)
+		fputs("asyncprof: the recording is cut: asyncprof was killed, or the disk was full\n",
+		      stderr);
 }
 
 /* --- Words around a picture ------------------------------------------------------ */
@@ -135,7 +142,7 @@ int rendering_stacks(struct recording *r, FILE *out, struct refusal *why)
 	for (i = 0; i < p->entry_cnt && !err; i++)
 		err = json_print_stack(out, p, &p->entries[i]);
 	profile__free(p);
-	return refuse_write(why, "the stacks", err);
+	return refuse_write(why, out, "the stacks", err);
 }
 
 /* The words of the run again: start, stalls, stacks (ndjson), summary. */
@@ -164,9 +171,7 @@ static int print_words(struct recording *r, enum format format, const struct opt
 	    (format == FORMAT_NDJSON && !replay.err && rendering_stacks(r, out, why)) ||
 	    recording_summary(r, &summary, &complete, why))
 		goto out;
-	if (!complete)
-		fputs("asyncprof: the recording is cut: asyncprof was killed, or the disk was full\n",
-		      stderr);
+	say_if_cut(complete);
 	if (!replay.err)
 		replay.err = face__summary(replay.face, &summary);
 	*err = replay.err;
@@ -186,13 +191,14 @@ int rendering_write(struct recording *r, enum format format, const struct option
 	if (format == FORMAT_TEXT || format == FORMAT_NDJSON) {
 		if (print_words(r, format, options, out, &err, why))
 			return -1;
-		return refuse_write(why, name, err);
+		return refuse_write(why, out, name, err);
 	}
 	if (recording_profile(r, &p, why))
 		return -1;
+	say_if_cut(p->complete);
 	err = print_tree(p, format, options, out);
 	profile__free(p);
-	return refuse_write(why, name, err);
+	return refuse_write(why, out, name, err);
 }
 
 int rendering_compare(struct recording *old, struct recording *current, enum format format,
@@ -221,5 +227,5 @@ int rendering_compare(struct recording *old, struct recording *current, enum for
 	flame__free(flame);
 	profile__free(before);
 	profile__free(after);
-	return refuse_write(why, name, err);
+	return refuse_write(why, out, name, err);
 }
