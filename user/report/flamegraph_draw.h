@@ -15,7 +15,7 @@
 #include "model/flame.h"
 
 #define FLAMEGRAPH_WIDTH     1200  /* px that widths are judged by */
-#define FLAMEGRAPH_DRAWN_MAX 20000 /* Chromium 156 opens as many in 2 s on one busy CPU */
+#define FLAMEGRAPH_DRAWN_MAX 20000 /* Chromium 156 opens as many in 1.5 to 3 s on two busy CPUs */
 
 struct drawn {
 	uint32_t node;
