@@ -68,7 +68,7 @@ static __always_inline void callback_open(struct ap_thread *t, __u64 frame, __u6
 		outer->suspend_ts = now;
 	if (!outer)
 		t->iteration.inner_cnt++;
-	t->plain = 0;
+	thread_has_loop(t);
 	t->depth++;
 	t->changes++;
 }

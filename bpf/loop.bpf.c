@@ -91,7 +91,7 @@ static __always_inline void poll_enter(struct ap_thread *t, __u64 frame, __u64 n
 	if (!own || t->depth)
 		return;
 	iteration_end(t, now);
-	t->plain = 0;
+	thread_has_loop(t);
 	t->account.iterations++;
 	t->poll_start = now;
 }

@@ -10,3 +10,5 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Set by the collector before it takes the probes away, which it can't do all at once. */
 __u32 stopped;
+
+__u32 plain_cnt;

@@ -19,6 +19,7 @@
 #endif
 
 extern __u32 stopped;
+extern __u32 plain_cnt; /* entries of `threads` that run no loop; at most AP_PLAIN_MAX */
 
 /* Written by the collector: which processes, and how to read them. Key: tgid. */
 AP_MAP struct {

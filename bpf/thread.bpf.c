@@ -68,7 +68,7 @@ __noinline int thread_make(__u64 id)
 		return 0;
 	why = why_homeless(target);
 	plain = why == AP_IGN_CALLER && target->record & AP_REC_THREADS;
-	if (why < AP_IGN_CNT && !plain)
+	if (why < AP_IGN_CNT && (!plain || plain_cnt >= AP_PLAIN_MAX))
 		return count_homeless(tgid, why);
 	bpf_map_update_elem(&threads, &id, empty, BPF_NOEXIST);
 	t = bpf_map_lookup_elem(&threads, &id);
@@ -83,6 +83,8 @@ __noinline int thread_make(__u64 id)
 	t->has_loop_probe = target->has_loop_probe;
 	t->record = target->record;
 	t->plain = plain;
+	if (plain)
+		__sync_fetch_and_add(&plain_cnt, 1);
 	bpf_get_current_comm(t->comm, sizeof(t->comm));
 	return 1;
 }
@@ -97,6 +99,7 @@ static __always_inline int thread_end(__u64 id, __u32 end)
 	thread_enter(t);
 	if (t->plain) {
 		give_homeless((__u32)(id >> 32), &t->account);
+		thread_has_loop(t);
 		bpf_map_delete_elem(&threads, &id);
 		return 0;
 	}

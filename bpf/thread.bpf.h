@@ -48,6 +48,15 @@ static __always_inline void thread_leave(struct ap_thread *t)
 	t->working = 0;
 }
 
+/* It counts no longer as one that runs none. */
+static __always_inline void thread_has_loop(struct ap_thread *t)
+{
+	if (!t->plain)
+		return;
+	t->plain = 0;
+	__sync_fetch_and_sub(&plain_cnt, 1);
+}
+
 static __always_inline struct ap_open *thread_top(struct ap_thread *t)
 {
 	return &t->open[(t->depth - 1) & (AP_OPEN_MAX - 1)];

@@ -30,6 +30,7 @@
 #define AP_FILE_SZ	256	/* bytes kept of a co_filename */
 #define AP_COMM_SZ	16	/* TASK_COMM_LEN */
 #define AP_KERNEL_MAX	48	/* frames of a kernel stack */
+#define AP_PLAIN_MAX	512	/* threads without a loop in a recording: half of the `threads` map */
 #define AP_NATIVE_MAX	64	/* frames of a native stack */
 
 /* --- Records -------------------------------------------------------------- */

@@ -93,7 +93,8 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 	int pid = process_pid(target->process);
 
 	/* A program that we started loads asyncio and exits as it should. */
-	if (t->options->verbosity < 0 || (t->options->program && news != NEWS_MOVED))
+	if (t->options->verbosity < 0 ||
+	    (t->options->program && (news == NEWS_ENDED || news == NEWS_ASYNCIO)))
 		return;
 	switch (news) {
 	case NEWS_NONE:
@@ -107,6 +108,12 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 			"asyncprof: a thread of process %d left and took the probes with it; "
 			"they are back, what ran meanwhile was not seen\n",
 			pid);
+		break;
+	case NEWS_CROWDED:
+		fprintf(stderr,
+			"asyncprof: process %d has more than %d threads without a loop; the rest of "
+			"them is not recorded\n",
+			pid, AP_PLAIN_MAX);
 		break;
 	case NEWS_ASYNCIO:
 		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);
@@ -147,10 +154,10 @@ size_t targets_check(struct targets *t, struct session *s)
 		struct refusal why;
 		int news = watched__check(&t->watched[i], s, &why);
 
-		/* Most likely it exits this moment: the next check tells. */
-		if (news < 0)
+		/* If it exits this moment the next check tells. */
+		if (news < 0 && why.code != EXIT_NO_PROCESS)
 			fprintf(stderr, "asyncprof: %s\n", why.what);
-		else
+		else if (news >= 0)
 			say_news(t, &t->watched[i], news);
 		left += t->watched[i].state != WATCHED_ENDED;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 #include "watched.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -89,6 +90,7 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 	struct ap_target target;
 	struct snapshot *shot;
 	size_t i;
+	int err;
 
 	describe(w, &target);
 	if (!now || snapshot__take(w->process, w->memory, &w->interpreter, &target, &shot))
@@ -98,7 +100,12 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
-		if ((again && !t->plain) || session__seed(s, pid, tid, t))
+		if (again && !t->plain)
+			continue;
+		err = session__seed(s, pid, tid, t);
+		if (err == -ENOSPC && !w->crowded)
+			w->crowded = 1;
+		if (err)
 			continue;
 		/* Whoever exits before the seed tells the kernel side no more. */
 		if (t->plain && process_inner_tid(w->process, tid) <= 0)
@@ -213,6 +220,10 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 		return join_asyncio(w, s, why);
 	if (state == PROCESS_SAME && w->record & AP_REC_THREADS)
 		follow_threads(w, s);
+	if (w->crowded == 1) {
+		w->crowded = 2;
+		return NEWS_CROWDED;
+	}
 	if (state == PROCESS_SAME)
 		return follow_thread(w, s, why);
 	session__drop(s, process_pid(w->process));
@@ -344,37 +355,70 @@ out:
 	free(second);
 }
 
+/* Where a thread is asleep that has not run since it was seeded: no switch has told. */
+struct sleeper {
+	struct emitter *emitter;
+	struct ap_block block;
+	int found;
+};
+
+static void keep_sleep(void *ctx, const struct ap_head *record)
+{
+	struct sleeper *s = ctx;
+
+	if (record->kind == AP_CODE)
+		emit_sized(s->emitter, record);
+	if (record->kind != AP_BLOCK || record->size > sizeof(s->block))
+		return;
+	memcpy(&s->block, record, record->size);
+	s->found = 1;
+}
+
+static int has_slept_since_seed(const struct ap_thread *t)
+{
+	return t->plain && !t->pending && t->out_ts && !t->account.switches && !t->account.ticks;
+}
+
 void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
 			const struct ap_thread *t, watched_record emit, void *ctx)
 {
 	const struct ap_open *open = t->depth && t->depth <= AP_OPEN_MAX ? &t->open[t->depth - 1] :
 									    &t->iteration;
-	struct ap_block b = t->block[t->last_block & (AP_BLOCKS - 1)];
 	struct emitter e = { .emit = emit, .ctx = ctx };
+	struct sleeper s = { .emitter = &e };
+	struct ap_block *b = &s.block;
 	uint64_t now = now_ns();
 
-	if (w->state != WATCHED_LIVE || t->working || !ongoing_waits(o, t, now) ||
-	    b.stack.cnt > AP_FRAMES_MAX)
+	if (w->state != WATCHED_LIVE || t->working)
+		return;
+	if (has_slept_since_seed(t)) {
+		snapshot_look(w->process, w->memory, &w->interpreter, tid, t, open, keep_sleep, &s);
+	} else if (ongoing_waits(o, t, now)) {
+		s.block = t->block[t->last_block & (AP_BLOCKS - 1)];
+		s.found = b->stack.cnt <= AP_FRAMES_MAX;
+		if (s.found)
+			read_codes(w, tid, &b->stack, &e);
+	}
+	if (!s.found)
 		return;
 	if (t->pending_seen != AP_SEEN_UNDER)
 		open = &t->iteration;
-	read_codes(w, tid, &b.stack, &e);
-	b.head = (struct ap_head){
+	b->head = (struct ap_head){
 		.kind = AP_BLOCK,
 		.size = (uint32_t)(offsetof(struct ap_block, stack.frame) +
-				   b.stack.cnt * sizeof(b.stack.frame[0])),
+				   b->stack.cnt * sizeof(b->stack.frame[0])),
 		.tgid = (uint32_t)process_pid(w->process),
 		.tid = (uint32_t)tid,
 		.ts = now,
 	};
-	b.seq = open->seq;
-	b.flags = AP_T_POINT | AP_T_EARLY;
-	b.callee = t->plain ? AP_CALLEE_THREAD : open->callee;
-	b.loop = open->loop;
-	memcpy(b.comm, t->comm, sizeof(b.comm));
-	b.off_ns = b.off == AP_OFF_RUNQUEUE ? 0 : now - t->out_ts;
-	b.runqueue_ns = now - t->out_ts - b.off_ns;
-	emit_sized(&e, &b.head);
+	b->seq = open->seq;
+	b->flags = AP_T_POINT | AP_T_EARLY;
+	b->callee = t->plain ? AP_CALLEE_THREAD : open->callee;
+	b->loop = open->loop;
+	memcpy(b->comm, t->comm, sizeof(b->comm));
+	b->off_ns = b->off == AP_OFF_RUNQUEUE ? 0 : now - t->out_ts;
+	b->runqueue_ns = now - t->out_ts - b->off_ns;
+	emit_sized(&e, &b->head);
 }
 
 void watched_account(const struct ap_thread *t, struct ap_account *out)

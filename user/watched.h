@@ -33,6 +33,7 @@ struct watched {
 	uint64_t threshold_ns;
 	uint32_t record;	/* AP_REC_* */
 	size_t thread_cnt;	/* threads that it had when we last looked for new ones */
+	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 };
 
@@ -60,6 +61,7 @@ enum watched_news {
 	NEWS_ENDED,	/* it exited or called exec: the state says so, the probes are gone */
 	NEWS_MOVED,	/* the thread that carried the probes left; they are back on another */
 	NEWS_ASYNCIO,	/* it has loaded _asyncio, whose probes joined */
+	NEWS_CROWDED,	/* not all of its threads can be recorded; told once */
 };
 
 /* What has become of it? Acts on it and tells: enum watched_news, or -1 with `why`. */

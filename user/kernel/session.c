@@ -240,8 +240,12 @@ int session__seed(struct session *s, pid_t pid, pid_t tid, const struct ap_threa
 {
 	uint64_t key = thread_key(pid, tid);
 
+	if (thread->plain && __atomic_load_n(&s->bpf->bss->plain_cnt, __ATOMIC_RELAXED) >= AP_PLAIN_MAX)
+		return -ENOSPC;
 	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.threads), &key, thread, BPF_NOEXIST))
 		return -errno;
+	if (thread->plain)
+		__atomic_fetch_add(&s->bpf->bss->plain_cnt, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -256,8 +260,13 @@ void session__prove(struct session *s, pid_t pid, pid_t tid, uint64_t seq, uint6
 void session__unseed(struct session *s, pid_t pid, pid_t tid)
 {
 	uint64_t key = thread_key(pid, tid);
+	struct ap_thread *t = malloc(sizeof(*t));
 
-	bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.threads), &key);
+	/* The kernel side counts down itself, if it was faster. */
+	if (t && !session__thread(s, pid, tid, t) &&
+	    !bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.threads), &key) && t->plain)
+		__atomic_fetch_sub(&s->bpf->bss->plain_cnt, 1, __ATOMIC_RELAXED);
+	free(t);
 }
 
 int session__thread(struct session *s, pid_t pid, pid_t tid, struct ap_thread *out)

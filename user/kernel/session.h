@@ -72,8 +72,9 @@ int session__poll(struct session *s, int timeout_ms);
 void session__drain(struct session *s);
 
 /*
- * Tells the kernel side of a thread that ran a callback before we came. 0, or
- * -EEXIST when it knows the thread already, which then knows better.
+ * Tells the kernel side of a thread that ran a callback before we came, or that runs no
+ * loop (`plain`). 0; -EEXIST when it knows the thread already, which then knows better;
+ * -ENOSPC when there are AP_PLAIN_MAX of the latter.
  */
 int session__seed(struct session *s, pid_t pid, pid_t tid, const struct ap_thread *thread);
 

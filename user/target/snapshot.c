@@ -240,6 +240,7 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct 
 			*seen = fresh;
 	}
 	seen->thread.plain = !found;
+	seen->thread.out_ts = now_ns();
 	if (found > 0 || (!found && target->record & AP_REC_THREADS)) {
 		s->seen[s->cnt++] = seen;
 		return 0;

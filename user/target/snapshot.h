@@ -39,7 +39,7 @@ size_t snapshot_cnt(const struct snapshot *s);
 unsigned int snapshot_unread(const struct snapshot *s);
 
 /*
- * The state of thread `i` for the `threads` map. depth 1: open[0] is a
+ * The state of thread `i` for the `threads` map; out_ts: the moment of the walk. depth 1: open[0] is a
  * callback that was open when we came (AP_F_AT_ATTACH; start_ts = lo_ts = the
  * moment of the walk; counted in account.attach_opened; its seq is 1), else
  * depth 0 and the loop polls or is between two callbacks.
