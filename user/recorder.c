@@ -6,16 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/values.h"
 #include "collector.h"
 #include "output.h"
 #include "progress.h"
 #include "recording/recording.h"
 #include "rendering.h"
-#include "report/escape.h"
 #include "report/json.h"
 
 #define OUTPUTS_MAX	8
@@ -29,6 +30,7 @@ struct recorder {
 	struct output output[OUTPUTS_MAX];
 	size_t output_cnt;
 	const char *apdb;	/* where the recording itself is to stay, NULL: nowhere */
+	char spool[256];	/* the file behind a recording that goes to stdout, "": none */
 	FILE *live;		/* the JSON lines, written as they come; NULL: not asked for */
 	struct output *live_output;
 	char name[128];		/* of the file when none was given */
@@ -36,17 +38,6 @@ struct recorder {
 	int done;		/* 1: the summary is in the recording */
 	struct refusal *why;
 };
-
-/* Recordings say what is wrong with them, not with which one. */
-static void name_file(struct refusal *why, const char *path)
-{
-	char what[sizeof(why->what)], name[128];
-
-	memcpy(what, why->what, sizeof(what));
-	escape_terminal(name, sizeof(name), path, strlen(path));
-	snprintf(why->what, sizeof(why->what), "%s: %.*s", name,
-		 (int)(sizeof(why->what) - sizeof(name) - 3), what);
-}
 
 /* --- What the run tells --------------------------------------------------------------- */
 
@@ -63,11 +54,8 @@ static int on_start(void *ctx, const struct run_start *start)
 
 	uname(&machine);
 	snprintf(words, sizeof(words), "%s, %ld CPUs", machine.machine, sysconf(_SC_NPROCESSORS_ONLN));
-	if (recording__create(r->apdb, &head, &r->recording, r->why)) {
-		if (r->apdb)
-			name_file(r->why, r->apdb);
+	if (recording__create(r->apdb, &head, &r->recording, r->why))
 		return -ECANCELED;
-	}
 	progress_start(&r->progress, start->unix_ns);
 	r->start_unix_ns = r->commit_unix_ns = start->unix_ns;
 	return r->live ? json_print_start(r->live, start) : 0;
@@ -137,7 +125,8 @@ static int on_summary(void *ctx, const struct run_summary *summary)
 
 	if (summary->interim) {
 		progress_show(&r->progress, summary->unix_ns, summary->events_lost);
-		return recording__commit(r->recording);
+		err = recording__summarise(r->recording, summary);
+		return err ? err : recording__commit(r->recording);
 	}
 	r->progress.lost_cnt = summary->events_lost;
 	r->progress.duration_ns = summary->duration_ns;
@@ -167,6 +156,41 @@ static void make_name(struct recorder *r)
 		 format_suffix(r->options->format == FORMAT_NONE ? FORMAT_SVG : r->options->format));
 }
 
+/* A database can't be written into a pipe: it is made in a file, and goes out when it is whole. */
+static int make_spool(struct recorder *r)
+{
+	const char *folder = getenv("TMPDIR");
+	int fd;
+
+	snprintf(r->spool, sizeof(r->spool), "%s/asyncprof-XXXXXX", folder ? folder : "/tmp");
+	fd = mkstemp(r->spool);
+	if (fd < 0) {
+		r->spool[0] = 0;
+		return refuse(r->why, EXIT_FAILED, "give the recording a name with -o",
+			      "can't make a file in %s: %s", folder ? "$TMPDIR" : "/tmp",
+			      strerror(errno));
+	}
+	close(fd);
+	return 0;
+}
+
+static int send_spool(struct recorder *r, FILE *out)
+{
+	FILE *in = fopen(r->spool, "re");
+	char bytes[65536];
+	size_t n;
+	int err = in ? 0 : -errno;
+
+	while (!err && (n = fread(bytes, 1, sizeof(bytes), in)))
+		if (fwrite(bytes, 1, n, out) != n)
+			err = -errno;
+	if (in)
+		fclose(in);
+	if (!err || output_reader_left(out))
+		return 0;
+	return refuse(r->why, EXIT_FAILED, "", "can't write stdout: %s", strerror(-err));
+}
+
 static int open_outputs(struct recorder *r)
 {
 	const struct string_list *asked = &r->options->outputs;
@@ -187,13 +211,12 @@ static int open_outputs(struct recorder *r)
 		if (o->format == FORMAT_TEXT)
 			return refuse(r->why, EXIT_USAGE, "asyncprof -p PID prints it, asyncprof report too",
 				      "record has no text format");
-		if (o->format == FORMAT_APDB && !strcmp(o->path, "-"))
-			return refuse(r->why, EXIT_USAGE, "give it a name with -o",
-				      "a recording is a database and can't be a pipe");
 		if (o->format == FORMAT_APDB && r->apdb)
 			return refuse(r->why, EXIT_USAGE, "choose one", "two recordings of one run");
+		if (o->format == FORMAT_APDB && !strcmp(o->path, "-") && make_spool(r))
+			return -1;
 		if (o->format == FORMAT_APDB)
-			r->apdb = o->path;
+			r->apdb = r->spool[0] ? r->spool : o->path;
 	}
 	return 0;
 }
@@ -233,12 +256,15 @@ static int write_outputs(struct recorder *r)
 		FILE *file;
 		int err;
 
-		if (o->format != FORMAT_APDB && o != r->live_output) {
+		if ((o->format != FORMAT_APDB || r->spool[0]) && o != r->live_output) {
 			file = output_begin(o, r->why);
 			if (!file)
 				return -1;
-			err = rendering_write(r->recording, o->format, r->options, file,
-					      output_name(o), r->why);
+			if (o->format == FORMAT_APDB)
+				err = send_spool(r, file);
+			else
+				err = rendering_write(r->recording, o->format, r->options, file,
+						      output_name(o), r->why);
 			if (output_end(o, file, r->why) || err)
 				return -1;
 		}
@@ -297,6 +323,8 @@ enum exit_code record_run(const struct options *options, struct refusal *why)
 	size_t i;
 
 	recording__close(r.recording);
+	if (r.spool[0])
+		unlink(r.spool);
 	failed = collector_finish(r.collector, failed, why);
 	collector__close(r.collector);
 	for (i = 0; i < r.output_cnt; i++)
@@ -324,10 +352,13 @@ static int report(const struct options *options, struct recording *current, stru
 
 static int open_recording(const char *path, struct recording **out, struct refusal *why)
 {
-	if (!recording__open(path, out, why))
-		return 0;
-	name_file(why, path);
-	return -1;
+	struct stat st;
+
+	/* A pipe would be waited for, and can't be a database. */
+	if (!stat(path, &st) && !S_ISREG(st.st_mode))
+		return refuse(why, EXIT_FAILED, "asyncprof report reads what record wrote with -o FILE.apdb",
+			      "a recording is a file, which '%s' is not", value_show(path).text);
+	return recording__open(path, out, why);
 }
 
 enum exit_code report_run(const struct options *options, struct refusal *why)
