@@ -278,7 +278,7 @@ CREATE TABLE accounts (
 CREATE VIEW about AS
 	-- The run in one row, for people.
 	SELECT datetime(start_unix_ns / 1000000000, 'unixepoch') AS start_utc,
-	       round((coalesce(summary.unix_ns, last_unix_ns) - start_unix_ns) / 1e9, 3) AS seconds,
+	       round(coalesce(duration_ns, last_unix_ns - start_unix_ns) / 1e9, 3) AS seconds,
 	       CASE complete WHEN 1 THEN 'complete' ELSE 'cut' END AS state,
 	       run.tier AS tier,
 	       threshold_ns / 1e6 AS threshold_ms,
