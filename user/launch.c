@@ -418,8 +418,9 @@ void launch_go_on(struct launch *l, enum launch_next next)
 	};
 	enum stage stage = stages[next];
 
-	if (stage == STAGE_MODULES && !l->stands)
-		stage = STAGE_TELL;
+	/* Without a leash on it, it can't be stopped anew. */
+	if (stage == STAGE_MODULES && (!l->stands || l->sites.fd[0] < 0))
+		stage = STAGE_LATE;
 	if (stage == STAGE_TELL)
 		leash_tell_us(&l->sites);
 	else if (stage == STAGE_FREE)

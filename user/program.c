@@ -33,7 +33,9 @@ static int attach(struct program *p)
 	targets_forget_last(p->targets);
 	if (p->why.code == EXIT_NO_PROCESS || ++p->refused < REFUSED_MAX)
 		return 1;
-	fprintf(stderr, "asyncprof: %s; the program runs on, unwatched\n", p->why.what);
+	fprintf(stderr, "asyncprof: %s; the program runs on, unwatched%s%s\n", p->why.what,
+		p->why.remedy[0] ? "; " : "", p->why.remedy);
+	p->told = true;
 	return -1;
 }
 
@@ -58,6 +60,12 @@ static void look(struct program *p)
 	}
 	p->holding = err > 0 || (target && target->interpreter.asyncio == ASYNCIO_NOT_LOADED);
 	launch_go_on(p->launch, err > 0 ? LAUNCH_HOLD : p->holding ? LAUNCH_TELL : LAUNCH_FREE);
+}
+
+/* The user wants us to end although the program has not. */
+static bool has_enough(const struct program *p)
+{
+	return p->signals > 1;
 }
 
 /* A signal that the terminal did not give to the program as well is passed on; a second one is for us. */
@@ -92,8 +100,8 @@ void program_finish(struct program *p)
 		return;
 	/* Nobody looks at it any more. */
 	launch_go_on(p->launch, LAUNCH_FREE);
-	while (!p->ended && !program_wait(p, 1000))
-		;
+	while (!p->ended && !has_enough(p))
+		program_wait(p, 1000);
 	if (!p->ended)
 		fprintf(stderr, "asyncprof: process %d goes on\n", (int)launch_pid(p->launch));
 }
@@ -111,8 +119,10 @@ int program_result(const struct program *p, struct refusal *why)
 	if (!p->attached && !p->refused)
 		refuse(why, EXIT_NO_PROCESS, "", "%s never became Python; only the process itself is "
 		       "watched, not what it starts", name);
+	else if (!p->attached && !p->told)
+		refuse(why, p->why.code, p->why.remedy, "%.140s; %s was not watched", p->why.what, name);
 	else if (!p->attached)
-		refuse(why, p->why.code, "", "%s was not watched", name);
+		*why = (struct refusal){.code = p->why.code};
 	else if (code)
 		why->what[0] = why->remedy[0] = 0;
 	else

@@ -25,6 +25,7 @@ struct program {
 	bool holding;		/* it will stand again soon, and wait for us */
 	bool attached;		/* at least once */
 	bool ended;
+	bool told;		/* that it can't be watched, and why */
 	unsigned int refused;	/* looks in a row that found what can't be watched */
 	unsigned int signals;	/* that came for it and us */
 	struct refusal why;	/* of the last one refused */
