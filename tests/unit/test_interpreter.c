@@ -49,6 +49,14 @@ static const char polling[] = "import asyncio, sys\n"
 			      "    await asyncio.sleep(1000)\n"
 			      "asyncio.run(main())\n";
 
+static const char threads[] = "import asyncio, sys, threading\n"
+			      "gate = threading.Event()\n"
+			      "for i in range(3): threading.Thread(target=gate.wait, daemon=True).start()\n"
+			      "async def main():\n"
+			      "    print('ready', flush=True)\n"
+			      "    await asyncio.sleep(1000)\n"
+			      "asyncio.run(main())\n";
+
 static const char no_python[] = "echo ready; read x";
 
 struct target {
@@ -244,14 +252,16 @@ static void is_text(const struct ap_text_name *text, const char *want)
 /* Waits until the only loop thread sleeps in a callback, or until it does not. */
 static struct snapshot *take(struct target *t, unsigned int depth, struct heard *h)
 {
+	struct ap_target target;
 	struct snapshot *s;
 	pid_t tid;
 
+	interpreter_target(&in, THRESHOLD_NS, &target);
 	for (;;) {
 		const struct ap_thread *thread;
 
 		memset(h, 0, sizeof(*h));
-		assert_int_equal(snapshot__take(t->process, t->memory, &in, THRESHOLD_NS, &s), 0);
+		assert_int_equal(snapshot__take(t->process, t->memory, &in, &target, &s), 0);
 		thread = snapshot_thread(s, 0, &tid);
 		if (thread && thread->depth == depth) {
 			snapshot_records(s, 0, hear, h);
@@ -313,6 +323,39 @@ static void test_open_at_attach(void **state)
 	end(&t);
 }
 
+/* Threads without a loop are kept only for a recording that wants them. */
+static void test_plain_threads(void **state)
+{
+	unsigned int plain = 0, loops = 0;
+	struct ap_target target;
+	struct snapshot *s;
+	struct target t;
+	pid_t tid;
+
+	(void)state;
+	START_OR_SKIP(&t, threads);
+	assert_int_equal(interpreter__find(t.process, t.memory, &in, &why), 0);
+	interpreter_target(&in, THRESHOLD_NS, &target);
+	assert_int_equal(snapshot__take(t.process, t.memory, &in, &target, &s), 0);
+	assert_int_equal(snapshot_cnt(s), 1);
+	snapshot__free(s);
+	target.record = AP_REC_POINTS | AP_REC_THREADS;
+	assert_int_equal(snapshot__take(t.process, t.memory, &in, &target, &s), 0);
+	for (size_t i = 0; i < snapshot_cnt(s); i++) {
+		const struct ap_thread *thread = snapshot_thread(s, i, &tid);
+
+		plain += thread->plain;
+		loops += !thread->plain;
+		assert_int_equal(thread->record, target.record);
+		assert_int_equal(thread->plain, tid != t.pid);
+		assert_true(thread->tstate && thread->out_ts);
+	}
+	assert_int_equal(loops, 1);
+	assert_int_equal(plain, 3);
+	snapshot__free(s);
+	end(&t);
+}
+
 static void test_between_callbacks(void **state)
 {
 	struct snapshot *s;
@@ -362,8 +405,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_asyncio_later),	  cmocka_unit_test(test_open_at_attach),
-		cmocka_unit_test(test_between_callbacks), cmocka_unit_test(test_not_python),
-		cmocka_unit_test(test_gone_meanwhile),
+		cmocka_unit_test(test_plain_threads),	  cmocka_unit_test(test_between_callbacks),
+		cmocka_unit_test(test_not_python),	  cmocka_unit_test(test_gone_meanwhile),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
