@@ -477,7 +477,8 @@ static void test_compare(void **state)
 	old.profile.complete = false;
 	made_begin(&new);
 	thread = made_thread(&new, made_process(&new, 2, "p"), 2, "t", false);
-	made_entry(&new, thread, PROFILE_NONE, py(&new, PROFILE_NONE, "f", "a.py", 1), POINT_CPU,
+	/* Another line and another folder: the same function of the next version. */
+	made_entry(&new, thread, PROFILE_NONE, py(&new, PROFILE_NONE, "f", "v2/a.py", 4), POINT_CPU,
 		   50 * MS, 5);
 	made_entry(&new, thread, PROFILE_NONE, py(&new, PROFILE_NONE, "new", "a.py", 5), POINT_CPU,
 		   7 * MS, 1);
@@ -493,15 +494,21 @@ static void test_compare(void **state)
 	assert_int_equal(flame->nodes[0].total_ns, 57 * MS);
 	/* Half as long a recording: its times count twice. */
 	assert_int_equal(flame->nodes[0].old_total_ns, 80 * MS);
-	node = at(flame, "p;loop (t);f (a.py:1)");
+	node = at(flame, "p;loop (t);f (a.py)");
 	assert_non_null(node);
 	assert_int_equal(node->total_ns, 50 * MS);
 	assert_int_equal(node->old_total_ns, 20 * MS);
 	assert_int_equal(node->total_cnt, 5);
-	node = at(flame, "p;loop (t);gone (a.py:9)");
+	node = at(flame, "p;loop (t);gone (a.py)");
 	assert_non_null(node);
 	assert_int_equal(node->total_ns, 0);
 	assert_int_equal(node->old_total_ns, 60 * MS);
+	flame__free(flame);
+
+	options.full_filenames = true;
+	flame = flame__compare(&old.profile, &new.profile, &options);
+	assert_int_equal(at(flame, "p;loop (t);f (a.py)")->total_ns, 0);
+	assert_int_equal(at(flame, "p;loop (t);f (v2/a.py)")->total_ns, 50 * MS);
 	flame__free(flame);
 	made_clear(&old);
 	made_clear(&new);

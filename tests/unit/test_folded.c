@@ -275,7 +275,7 @@ static void test_compared(void **state)
 	old_made.entries[0].ns = 40000000;
 	flame = flame__compare(&old_made.profile, &made.profile, &options);
 	render(&capture, flame);
-	assert_has(capture_text(&capture), ";query (db.py:17) 40000 100000\n");
+	assert_has(capture_text(&capture), ";query (db.py) 40000 100000\n");
 	assert_has(capture_text(&capture), ";recvfrom 10.0.0.7:443 900000 900000\n");
 	capture_close(&capture);
 	flame__free(flame);

@@ -69,6 +69,7 @@ struct folding {
 	const struct flame_options *options;
 	struct flame_tree *tree;
 	bool old;
+	bool compared; /* with another profile, of the same code or of the next version of it */
 	uint32_t *process, *thread, *task, *frame; /* pieces */
 	uint32_t *used;	  /* of each thread: has it an entry that is wanted? */
 	uint32_t *above;  /* of each thread: its node */
@@ -112,11 +113,17 @@ static int make_pieces(struct folding *f)
 		err = piece_of(f, kind, &label, NULL, 0, &f->task[i]);
 	}
 	for (size_t i = 0; !err && i < p->frame_cnt; i++) {
-		const struct profile_frame *frame = &p->frames[i];
-		enum flame_kind kind = flame_label_frame(&label, frame, f->options->full_filenames);
+		struct profile_frame frame = p->frames[i];
+		enum flame_kind kind;
 
-		err = piece_of(f, kind, &label, kind == FLAME_WAIT ? NULL : frame->file,
-			       kind == FLAME_PYTHON && frame->line > 0 ? frame->line : 0,
+		/* A new version moves lines, and lies in another folder: a function stays what it is. */
+		if (f->compared)
+			frame.line = 0;
+		kind = flame_label_frame(&label, &frame, f->options->full_filenames);
+		if (kind == FLAME_WAIT || (f->compared && !f->options->full_filenames))
+			frame.file = NULL;
+		err = piece_of(f, kind, &label, frame.file,
+			       kind == FLAME_PYTHON && frame.line > 0 ? frame.line : 0,
 			       &f->frame[i]);
 	}
 	return err;
@@ -348,12 +355,14 @@ static int fold_entries(struct folding *f)
 	return 0;
 }
 
-static int fold(struct flame_tree *tree, const struct profile *p,
-		const struct flame_options *options, bool old, uint64_t *clipped_cnt)
+static int fold(struct flame_tree *tree, const struct profile *p, const struct folding *how,
+		uint64_t *clipped_cnt)
 {
-	struct folding f = {.profile = p, .options = options, .tree = tree, .old = old};
+	struct folding f = *how;
 	int err = -ENOMEM;
 
+	f.profile = p;
+	f.tree = tree;
 	f.process = indices(p->process_cnt);
 	f.thread = indices(p->thread_cnt);
 	f.used = indices(p->thread_cnt);
@@ -400,6 +409,7 @@ static void describe(struct flame *flame, const struct profile *p)
 static struct flame *make(const struct profile *old, const struct profile *current,
 			  const struct flame_options *options)
 {
+	struct folding how = {.options = options, .compared = old != NULL};
 	struct flame *flame = calloc(1, sizeof(*flame));
 	struct flame_tree tree;
 	double old_scale = 1;
@@ -415,13 +425,14 @@ static struct flame *make(const struct profile *old, const struct profile *curre
 	flame->complete = true;
 	flame->duration_ns = current->duration_ns;
 	flame->period_ns = current->period_ns;
-	err = fold(&tree, current, options, false, &flame->clipped_cnt);
+	err = fold(&tree, current, &how, &flame->clipped_cnt);
 	describe(flame, current);
 	if (old && !err) {
 		flame->compared = true;
 		if (old->duration_ns > 0 && current->duration_ns > 0)
 			old_scale = (double)current->duration_ns / (double)old->duration_ns;
-		err = fold(&tree, old, options, true, &flame->clipped_cnt);
+		how.old = true;
+		err = fold(&tree, old, &how, &flame->clipped_cnt);
 		describe(flame, old);
 	}
 	if (!err)

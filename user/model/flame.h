@@ -91,7 +91,8 @@ struct flame {
 struct flame *flame__new(const struct profile *profile, const struct flame_options *options);
 
 /*
- * Both in one tree: total_ns of `current`, old_total_ns of `old`, which is
+ * Both in one tree, by function: lines are left out, and with short labels folders as well,
+ * since a new version moves both. total_ns of `current`, old_total_ns of `old`, which is
  * scaled to the duration of `current` when they differ.
  */
 struct flame *flame__compare(const struct profile *old, const struct profile *current,
