@@ -67,8 +67,9 @@ static void write_subtitle(const struct profile *p, const struct flame_options *
 	len += (size_t)snprintf(buf + len, WORDS_SZ - len, "%llu events lost",
 				(unsigned long long)p->lost_cnt);
 	if (p->cut_stack_cnt)
-		len += (size_t)snprintf(buf + len, WORDS_SZ - len, ", %llu stacks not whole",
-					(unsigned long long)p->cut_stack_cnt);
+		len += (size_t)snprintf(buf + len, WORDS_SZ - len, ", %llu stack%s not whole",
+					(unsigned long long)p->cut_stack_cnt,
+					p->cut_stack_cnt == 1 ? "" : "s");
 	if (!p->complete)
 		snprintf(buf + len, WORDS_SZ - len, "; the recording is cut");
 }
@@ -205,7 +206,7 @@ int rendering_compare(struct recording *old, struct recording *current, enum for
 		      const struct options *options, FILE *out, const char *name,
 		      struct refusal *why)
 {
-	char title[WORDS_SZ], subtitle[WORDS_SZ];
+	char title[WORDS_SZ], rest[WORDS_SZ], subtitle[2 * WORDS_SZ];
 	struct profile *before = NULL, *after = NULL;
 	struct flame *flame = NULL;
 	struct display display;
@@ -220,8 +221,11 @@ int rendering_compare(struct recording *old, struct recording *current, enum for
 		face_display(out, options, &display);
 		err = comparison_print(out, &display, flame);
 	} else if (flame) {
+		write_title(before, &options->flame, title);
+		snprintf(subtitle, sizeof(subtitle), "before: %s; ", title);
+		write_subtitle(after, &options->flame, rest);
+		strncat(subtitle, rest, sizeof(subtitle) - strlen(subtitle) - 1);
 		write_title(after, &options->flame, title);
-		write_subtitle(after, &options->flame, subtitle);
 		err = print_picture(out, format, flame, title, subtitle);
 	}
 	flame__free(flame);
