@@ -85,9 +85,11 @@ AP_MAP struct {
 	__type(value, struct ap_sent);
 } sent SEC(".maps");
 
+#define RING_SZ (8 << 20)
+
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 8 << 20);
+	__uint(max_entries, RING_SZ);
 } ring SEC(".maps");
 
 #endif

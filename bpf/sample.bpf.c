@@ -53,7 +53,9 @@ static __always_inline void send_sample(struct ap_thread *t, __u32 index, int se
 	if (cnt > AP_FRAMES_MAX)
 		cnt = AP_FRAMES_MAX;
 	emit_copy(&s->head, AP_SAMPLE,
-		  __builtin_offsetof(struct ap_sample, stack.frame) + cnt * sizeof(struct ap_frame));
+		  __builtin_offsetof(struct ap_sample, stack.frame) + cnt * sizeof(struct ap_frame),
+		  /* perf's buffer, where the native stack of it lies, is small */
+		  flags & AP_T_NATIVE || !(flags & AP_T_EARLY));
 }
 
 /*

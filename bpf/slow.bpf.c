@@ -64,7 +64,7 @@ __noinline int code_send(struct ap_thread *t, __u64 code)
 			return 0;
 		code_fill(l, c, code, table, len, LINETABLE_LARGE);
 	}
-	emit_end(c);
+	emit_end(c, 0);
 	entry.sent = 1;
 	bpf_map_update_elem(&codes, &key, &entry, BPF_ANY);
 	return 0;
@@ -322,7 +322,7 @@ __noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 	n->task_name.text = n->coro.text = n->callback.text = (struct ap_text){};
 	n->seq = o->seq;
 	name_fill(t, o, n, alive);
-	emit_end(n);
+	emit_end(n, 0);
 	return 0;
 }
 
@@ -348,7 +348,8 @@ __noinline int block_send(struct ap_thread *t, __u32 block, __u32 index, __u32 f
 	b->loop = o->loop;
 	bpf_get_current_comm(b->comm, sizeof(b->comm));
 	emit_copy(&b->head, AP_BLOCK,
-		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame));
+		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame),
+		  !(flags & AP_T_EARLY));
 	return 0;
 }
 
@@ -396,6 +397,6 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	__builtin_memcpy(s->off_ns, o->off_ns, sizeof(s->off_ns));
 	__builtin_memcpy(s->place, o->place, sizeof(s->place));
 	bpf_get_current_comm(s->comm, sizeof(s->comm));
-	emit_end(s);
+	emit_end(s, 1);
 	return 0;
 }

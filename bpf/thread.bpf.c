@@ -111,7 +111,7 @@ static __always_inline int thread_end(__u64 id, __u32 end)
 		gone->pad = 0;
 		gone->account = t->account;
 		__builtin_memcpy(gone->comm, t->comm, sizeof(gone->comm));
-		emit_end(gone);
+		emit_end(gone, 1);
 	}
 	bpf_map_delete_elem(&threads, &id);
 	return 0;

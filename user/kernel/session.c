@@ -226,6 +226,9 @@ int session__poll(struct session *s, int timeout_ms)
 
 	s->batch_left = BATCH_MAX;
 	n = ring_buffer__poll(s->ring, timeout_ms);
+	/* What nobody waits for does not wake us (bpf/emit.bpf.h). */
+	if (!n)
+		n = ring_buffer__consume(s->ring);
 	return n < 0 && n != -EAGAIN ? n : 0;
 }
 
