@@ -383,6 +383,7 @@ static void last_wait_of_thread(void *ctx, pid_t pid, pid_t tid, const struct ap
 /* What still hangs is told of once more, with its time by now; then the probes go. */
 static void finish(struct collector *c)
 {
+	program_let_go(&c->program);
 	/* Taking probes away takes the kernel half a second: not part of what was watched. */
 	c->stop_ns = now_ns();
 	session__poll(c->session, 0);

@@ -25,12 +25,18 @@
 
 #include "kernel/leash.h"
 #include "launch_user.h"
+#include "signals.h"
 #include "target/process.h"
 #include "target/startup.h"
 
 #define NS_PER_MS 1000000ULL
 /* What maps an interpreter as a plug-in of its own is found by looking from time to time. */
 #define LATE_LOOK_NS (50 * NS_PER_MS)
+/*
+ * So often it stands in one image where it makes modules. The first of them are those that the
+ * import system is made of (_imp, _thread, posix and some more): no file of Python has run.
+ */
+#define HOLDS_MAX 3
 
 enum stage {
 	STAGE_EXEC,    /* it will call exec */
@@ -47,7 +53,10 @@ struct launch {
 	bool stands;
 	bool late;
 	bool ended;
-	int status; /* of waitpid() */
+	unsigned int hold_cnt;
+	int status;    /* of waitpid() */
+	sigset_t mask; /* while the caller looks, its own one */
+	bool masked;
 	uint64_t looked_ns;
 	struct process *process; /* the image that runs; NULL: not opened */
 	struct startup startup;
@@ -95,6 +104,7 @@ struct child {
 	char *const *program;
 	const struct launch_user *user;
 	const sigset_t *mask;
+	const struct sigaction *child_before; /* SIGCHLD's */
 	int go, failed;
 };
 
@@ -108,10 +118,14 @@ static void __attribute__((noreturn)) run_child(const struct child *c)
 		failure.err = errno;
 		goto failed;
 	}
-	/* Should we be killed while it stands. After the change of user, which clears it. */
+	/*
+	 * Should we be killed while it stands. After the change of user, which clears it. Nobody
+	 * can take it back: a program that outlives us is sent SIGCONT, which it may see.
+	 */
 	prctl(PR_SET_PDEATHSIG, SIGCONT);
-	/* The parent ignores it; exec resets only what is handled. */
-	signal(SIGPIPE, SIG_DFL);
+	/* What was ignored before us stays so. */
+	signals_give_back();
+	sigaction(SIGCHLD, c->child_before, NULL);
 	sigprocmask(SIG_SETMASK, c->mask, NULL);
 	if (read(c->go, &go, 1) != 1)
 		_exit(EXIT_BEFORE_PROGRAM);
@@ -167,7 +181,7 @@ static int release(struct launch *l, int go, int failed, const struct options *o
 }
 
 static int start(struct launch *l, const struct options *options, const struct launch_user *user,
-		 const sigset_t *mask, struct refusal *why)
+		 const sigset_t *mask, const struct sigaction *child_before, struct refusal *why)
 {
 	int go[2] = {-1, -1}, failed[2] = {-1, -1}, err, done = -1;
 
@@ -188,6 +202,7 @@ static int start(struct launch *l, const struct options *options, const struct l
 			.program = options->program,
 			.user = user,
 			.mask = mask,
+			.child_before = child_before,
 			.go = go[0],
 			.failed = failed[1],
 		});
@@ -217,7 +232,8 @@ out:
 
 int launch__start(const struct options *options, struct launch **out, struct refusal *why)
 {
-	struct sigaction act = {.sa_handler = on_child};
+	/* It interrupts what polls, which is never restarted (signal(7)), and nothing that writes. */
+	struct sigaction act = {.sa_handler = on_child, .sa_flags = SA_RESTART}, before;
 	struct launch *l = calloc(1, sizeof(*l));
 	struct launch_user *user = NULL;
 	sigset_t mask;
@@ -230,9 +246,9 @@ int launch__start(const struct options *options, struct launch **out, struct ref
 	l->startup = STARTUP_NONE;
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	sigemptyset(&act.sa_mask);
-	sigaction(SIGCHLD, &act, NULL);
+	sigaction(SIGCHLD, &act, &before);
 	if (!launch_user__find(options, &user, why))
-		err = start(l, options, user, &mask, why);
+		err = start(l, options, user, &mask, &before, why);
 	launch_user__free(user);
 	if (err) {
 		launch__free(l);
@@ -324,6 +340,7 @@ static enum launch_news on_stop(struct launch *l)
 		stand(l);
 		l->stage = STAGE_EXEC;
 		l->late = false;
+		l->hold_cnt = 0;
 		open_image(l);
 		return look(l);
 	}
@@ -377,16 +394,33 @@ static int sleep_until(uint64_t end_ns, const struct launch *l, const sigset_t *
 	return ppoll(NULL, 0, &t, mask) < 0 ? 1 : 0;
 }
 
+/* No SIGCHLD, but for the moment in which we wait for it. */
+static void mask_child(struct launch *l)
+{
+	sigset_t blocked;
+
+	if (l->masked)
+		return;
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, &l->mask);
+	l->masked = true;
+}
+
+static void unmask_child(struct launch *l)
+{
+	if (l->masked)
+		sigprocmask(SIG_SETMASK, &l->mask, NULL);
+	l->masked = false;
+}
+
 enum launch_news launch_wait(struct launch *l, int timeout_ms)
 {
 	uint64_t end_ns = now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 	enum launch_news news = LAUNCH_NONE;
-	sigset_t blocked, mask;
 	int interrupted = 0;
 
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &blocked, &mask);
+	mask_child(l);
 	while (!l->ended && !l->stands) {
 		if (reap(l, WNOHANG | WUNTRACED)) {
 			news = on_stop(l);
@@ -401,12 +435,15 @@ enum launch_news launch_wait(struct launch *l, int timeout_ms)
 		/* After a signal that was not the child's it is the caller's turn. */
 		if (news || interrupted)
 			break;
-		interrupted = sleep_until(end_ns, l, &mask);
+		interrupted = sleep_until(end_ns, l, &l->mask);
 		if (interrupted < 0)
 			break;
 	}
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	return l->ended ? LAUNCH_ENDED : news;
+	if (l->ended)
+		news = LAUNCH_ENDED;
+	if (news != LAUNCH_LOOK)
+		unmask_child(l);
+	return news;
 }
 
 void launch_go_on(struct launch *l, enum launch_next next)
@@ -418,8 +455,10 @@ void launch_go_on(struct launch *l, enum launch_next next)
 	};
 	enum stage stage = stages[next];
 
-	/* Without a leash on it, it can't be stopped anew. */
-	if (stage == STAGE_MODULES && (!l->stands || l->sites.fd[0] < 0))
+	if (stage == STAGE_MODULES && (!l->stands || ++l->hold_cnt >= HOLDS_MAX))
+		stage = STAGE_TELL;
+	/* Nothing that could tell. */
+	if (stage != STAGE_FREE && l->sites.fd[0] < 0)
 		stage = STAGE_LATE;
 	if (stage == STAGE_TELL)
 		leash_tell_us(&l->sites);
@@ -430,6 +469,7 @@ void launch_go_on(struct launch *l, enum launch_next next)
 		resume(l, stage);
 	if (stage != STAGE_MODULES)
 		leash__free(&l->spent);
+	unmask_child(l);
 }
 
 /* What we have sent it, and not taken back. */
@@ -441,10 +481,8 @@ static bool may_stand(struct launch *l)
 	       ((l->stage == STAGE_ENTRY || l->stage == STAGE_MODULES) && leash_is_hit(&l->sites));
 }
 
-void launch__free(struct launch *l)
+void launch_let_go(struct launch *l)
 {
-	if (!l)
-		return;
 	leash_loosen(&l->exec);
 	leash_loosen(&l->sites);
 	if (may_stand(l))
@@ -452,6 +490,16 @@ void launch__free(struct launch *l)
 	leash__free(&l->exec);
 	leash__free(&l->sites);
 	leash__free(&l->spent);
+	l->stands = false;
+	l->stage = STAGE_FREE;
+	unmask_child(l);
+}
+
+void launch__free(struct launch *l)
+{
+	if (!l)
+		return;
+	launch_let_go(l);
 	startup__close(&l->startup);
 	process__close(l->process);
 	free(l);

@@ -22,12 +22,15 @@ struct launch;
 /*
  * Starts options->program. To be called when all that takes time is done (the
  * kernel side loaded). 0, or -1 with `why`: EXIT_NOT_FOUND, EXIT_CANNOT_EXECUTE,
- * EXIT_BEFORE_PROGRAM. From here on SIGCHLD interrupts what waits. One launch at
- * a time; the caller frees it.
+ * EXIT_BEFORE_PROGRAM. From here on SIGCHLD interrupts what waits, but not between
+ * LAUNCH_LOOK and launch_go_on(). One launch at a time; the caller frees it.
  */
 int launch__start(const struct options *options, struct launch **out, struct refusal *why);
 
-/* A program that has not ended goes on by itself. */
+/* From now on it goes its own way: it never stands again, and we only wait for its end. */
+void launch_let_go(struct launch *l);
+
+/* As launch_let_go(). */
 void launch__free(struct launch *l);
 
 pid_t launch_pid(const struct launch *l);
@@ -46,7 +49,7 @@ enum launch_news {
 enum launch_news launch_wait(struct launch *l, int timeout_ms);
 
 enum launch_next {
-	LAUNCH_HOLD, /* the look came to nothing: once more, a little later */
+	LAUNCH_HOLD, /* the look came to nothing: once more, a little later; stands a few times only */
 	LAUNCH_TELL, /* say when it maps libraries */
 	LAUNCH_FREE, /* nothing is of interest until an exec */
 };

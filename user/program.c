@@ -3,8 +3,12 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "signals.h"
+
+/* Who sends a signal to us and to our group, as timeout(1) does, means one. */
+#define BURST_NS 500000000ULL
 
 /* A reader that is short of CPU may see half of a process that has just begun. */
 #define REFUSED_MAX 3
@@ -62,6 +66,14 @@ static void look(struct program *p)
 	launch_go_on(p->launch, err > 0 ? LAUNCH_HOLD : p->holding ? LAUNCH_TELL : LAUNCH_FREE);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
 /* The user wants us to end although the program has not. */
 static bool has_enough(const struct program *p)
 {
@@ -76,8 +88,12 @@ static int pass_on(struct program *p)
 
 	if (!number)
 		return 0;
+	/* The first has been acted on, also when it was for both of us. */
+	if (p->signals && now_ns() - p->signal_ns < BURST_NS)
+		return 0;
 	if (p->signals++)
 		return number;
+	p->signal_ns = now_ns();
 	if (!from_terminal)
 		launch_signal(p->launch, number);
 	return 0;
@@ -94,12 +110,18 @@ int program_wait(struct program *p, int timeout_ms)
 	return pass_on(p);
 }
 
+void program_let_go(struct program *p)
+{
+	if (p->launch)
+		launch_let_go(p->launch);
+	p->holding = false;
+}
+
 void program_finish(struct program *p)
 {
 	if (!p->launch)
 		return;
-	/* Nobody looks at it any more. */
-	launch_go_on(p->launch, LAUNCH_FREE);
+	program_let_go(p);
 	while (!p->ended && !has_enough(p))
 		program_wait(p, 1000);
 	if (!p->ended)

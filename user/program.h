@@ -22,12 +22,13 @@ struct program {
 	struct session *session;
 	watched_record emit;
 	void *ctx;
-	bool holding;		/* it will stand again soon, and wait for us */
+	bool holding;		/* it will soon have something to tell, and perhaps stand */
 	bool attached;		/* at least once */
 	bool ended;
 	bool told;		/* that it can't be watched, and why */
 	unsigned int refused;	/* looks in a row that found what can't be watched */
 	unsigned int signals;	/* that came for it and us */
+	uint64_t signal_ns;	/* when the first did */
 	struct refusal why;	/* of the last one refused */
 };
 
@@ -41,7 +42,10 @@ void program__close(struct program *p);
  */
 int program_wait(struct program *p, int timeout_ms);
 
-/* The run is over: waits until the program is too, unless a signal says that that is enough. */
+/* The run is over: nobody looks at it any more, however long what is left to do takes. */
+void program_let_go(struct program *p);
+
+/* Waits until the program is over too, unless a signal says that that is enough. */
 void program_finish(struct program *p);
 
 /* 0, or -1 with `why`, whose code is then the whole run's: the program's own, or that it never was Python. */

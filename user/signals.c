@@ -4,44 +4,77 @@
 #include <signal.h>
 #include <stddef.h>
 
-static volatile sig_atomic_t stop_asked, from_kernel, summary_asked;
+static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
+
+#define STOP_CNT (sizeof(stops) / sizeof(stops[0]))
+
+static volatile sig_atomic_t stop_asked[STOP_CNT], from_kernel[STOP_CNT], summary_asked;
+static struct sigaction pipe_before;
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
+	size_t i;
+
 	(void)context;
-	if (number == SIGUSR1) {
+	if (number == SIGUSR1)
 		summary_asked = 1;
-		return;
+	for (i = 0; i < STOP_CNT; i++) {
+		if (stops[i] != number)
+			continue;
+		from_kernel[i] = info->si_code == SI_KERNEL;
+		stop_asked[i] = 1;
 	}
-	stop_asked = number;
-	from_kernel = info->si_code == SI_KERNEL;
+}
+
+static void catch(int number)
+{
+	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO }, old;
+
+	sigemptyset(&act.sa_mask);
+	if (!sigaction(number, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(number, &act, NULL);
 }
 
 void signals_catch(void)
 {
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
-	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO }, old;
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	size_t i;
 
-	sigemptyset(&act.sa_mask);
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &act, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < STOP_CNT; i++)
+		catch(stops[i]);
+	catch(SIGUSR1);
+	sigemptyset(&ignore.sa_mask);
+	sigaction(SIGPIPE, &ignore, &pipe_before);
+}
+
+void signals_give_back(void)
+{
+	sigaction(SIGPIPE, &pipe_before, NULL);
 }
 
 int signals_stop_asked(void)
 {
-	return stop_asked;
+	size_t i;
+
+	for (i = 0; i < STOP_CNT; i++)
+		if (stop_asked[i])
+			return stops[i];
+	return 0;
 }
 
 int signals_take_stop(bool *from_terminal)
 {
-	int number = stop_asked;
+	size_t i;
 
-	*from_terminal = from_kernel;
-	stop_asked = 0;
-	return number;
+	for (i = 0; i < STOP_CNT; i++) {
+		if (!stop_asked[i])
+			continue;
+		/* First this: one that comes now is another one. */
+		stop_asked[i] = 0;
+		*from_terminal = from_kernel[i];
+		return stops[i];
+	}
+	return 0;
 }
 
 int signals_summary_asked(void)

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 
 void signals_catch(void);
-int signals_stop_asked(void);	 /* the last such signal's number, 0: none */
+void signals_give_back(void);	 /* for a child before its exec, which resets what is handled */
+int signals_stop_asked(void);	 /* the number of such a signal, 0: none */
 int signals_summary_asked(void); /* once for each time it was asked */
 
 /*
