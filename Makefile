@@ -195,9 +195,14 @@ test:
 soak: asyncprof
 	SOAK=1 tests/e2e/run --suite harm
 
-# What asyncprof costs its target: figures, never a pass or a fail.
-bench: asyncprof
-	tests/bench/bench.py
+# What asyncprof costs its target: figures, never a pass or a fail. BENCH="--minutes 1 disk"
+bench: asyncprof $(B)/bench/million
+	tests/bench/bench.py $(BENCH)
+
+$(B)/bench/million: tests/bench/million.c $(B)/libasyncprof.a
+	$(call say,BENCH)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(HARDEN) $(LDHARDEN) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # Needs clang's sanitizer runtime: apt-get install libclang-rt-dev
 fuzz: $(FUZZ_CLANG) $(FUZZ_GCC)
