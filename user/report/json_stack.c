@@ -42,6 +42,16 @@ static void put_character(FILE *out, uint32_t c)
 		fprintf(out, "\\u%04X\\u%04X", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
 }
 
+/* How many bytes from here on stand for themselves. */
+static size_t plain_len(const unsigned char *at)
+{
+	size_t len = 0;
+
+	while (at[len] >= 0x20 && at[len] < 0x7f && at[len] != '"' && at[len] != '\\')
+		len++;
+	return len;
+}
+
 /* Runs of what stands for itself at once, the rest one by one. */
 static void put_escaped(FILE *out, const char *text)
 {
@@ -49,10 +59,8 @@ static void put_escaped(FILE *out, const char *text)
 
 	putc('"', out);
 	while (*at) {
-		size_t len = 0;
+		size_t len = plain_len(at);
 
-		while (at[len] >= 0x20 && at[len] < 0x7f && at[len] != '"' && at[len] != '\\')
-			len++;
 		fwrite(at, 1, len, out);
 		at += len;
 		if (!*at)
@@ -70,6 +78,9 @@ int json_print_string(FILE *out, const char *text)
 
 	if (!text) {
 		fputs("null", out);
+	} else if (plain_len((const unsigned char *)text) == len) {
+		/* As nearly all are: no copy of three million names. */
+		put_escaped(out, text);
 	} else {
 		if (len > SHORT_SZ)
 			escaped = malloc(ESCAPE_SZ(len));
@@ -108,10 +119,11 @@ static int put_frame(FILE *out, const struct profile_frame *frame)
 	if (!err)
 		err = put_text(out, ",\"file\":", frame->file);
 	if (frame->line > 0)
-		fprintf(out, ",\"line\":%d", frame->line);
+		fprintf(out, ",\"line\":%d,\"kind\":\"", frame->line);
 	else
-		fputs(",\"line\":null", out);
-	fprintf(out, ",\"kind\":\"%s\"}", frame_kind_name(frame->kind));
+		fputs(",\"line\":null,\"kind\":\"", out);
+	fputs(frame_kind_name(frame->kind), out);
+	fputs("\"}", out);
 	return err;
 }
 
