@@ -30,16 +30,20 @@ LIBRARY = os.path.join(harness.BUILD, "record_native.so")
 def chance_ns(facts, period_ns):
 	"""By how much samples may be off, beyond 5 % and two ticks.
 
-	A tick comes every `period` on each CPU, whoever runs there. A burst of work that is as long
+	A tick comes every `period` on the CPU, whoever runs there. A burst of work that is as long
 	as L ticks is met by floor(L) or ceil(L) of them, with the right mean if its start has nothing
-	to do with the tick: a standard deviation of at most half a period. N bursts, independent
-	ones, have sqrt(N)/2 periods. A burst ends with each switch to someone else, which the program
-	counts. Bursts shorter than a period are met or not: sqrt(cpu/period) periods at most. Four
-	deviations are passed by chance in one of 16 000 comparisons.
+	to do with the tick: a variance of at most a quarter of a period squared, for each burst. Where
+	others ran in between, as the program counts and times it, ticks fall into those gaps: a
+	quarter for each gap again, or, when they are short, as many periods as they are long in all.
+	Never is it more than cpu/period, that of bursts which are met or not. Four deviations are
+	passed by chance in one of 16 000 comparisons.
 	"""
 	cpu = sum(fact["cpu"] for fact in facts)
-	bursts = sum(fact.get("bursts", 1) + fact["switches"] for fact in facts)
-	return SHARE * cpu + 2 * period_ns + 4 * period_ns * math.sqrt(min(bursts / 4, cpu / period_ns))
+	bursts = sum(fact.get("bursts", 1) for fact in facts)
+	gaps = min(sum(fact["switches"] for fact in facts) / 4,
+		   sum(fact["delay"] for fact in facts) / period_ns)
+	return SHARE * cpu + 2 * period_ns + \
+		4 * period_ns * math.sqrt(min(bursts / 4 + gaps, cpu / period_ns))
 
 
 def python_leaf(entry):
@@ -153,7 +157,8 @@ def check_loop(run):
 	loop = run.loop
 	mine = [e for e in run.stacks if e["tid"] == loop["tid"] and e["loop"]]
 	busy = loop["wall"] - loop["select_wall"]
-	chance = chance_ns([loop], run.period_ns)
+	# It is asleep once in each fact and in each poll.
+	chance = chance_ns([dict(loop, bursts=loop["selects"] + len(run.facts))], run.period_ns)
 	problems = outside("busy", sum_ns(mine, "cpu", "blocked", "runqueue"),
 			   (1 - SHARE) * busy - chance, (1 + SHARE) * busy + chance)
 	problems += outside("idle", sum_ns(mine, "idle"),
@@ -268,6 +273,13 @@ def check_threads(run):
 			problems.append(f"{entry['kind']} in {leaf}")
 	if not sum_ns(mine, "idle"):
 		problems.append("its wait for work is missing")
+	other = run.groups["second", "burn"][0]["tid"]
+	loops = {(e["tid"], e["loop"]) for e in run.of("second", other)}
+	if len(loops) != 1 or loops & {(e["tid"], e["loop"]) for e in run.of("chain", other)} or \
+			{tid for tid, _ in loops} != {other}:
+		problems.append(f"the second loop, of thread {other}: {loops}")
+	problems += [f"a loop that never turned: {one}" for one in run.lines["summary"][0]["loops"]
+		     if not one["iterations"]]
 	without = read_folded(rendered(run.apdb, "folded"))
 	threads = read_folded(rendered(run.apdb, "folded", "--threads"))
 	plain = sum_ns([e for e in run.stacks if not e["loop"]], "cpu", "blocked", "runqueue") / 1000
@@ -345,7 +357,7 @@ def check_said(run, said):
 
 def clients(results, run):
 	"""Each format in the hands of the program that people open it with."""
-	truth = {"clock": "wall", "threads": True, "heaviest": {"cpu": "chain_leaf"},
+	truth = {"clock": "wall", "threads": True, "heaviest": {"cpu": "burn"},
 		 "stacks": [["chain_a", "chain_b", "chain_c", "chain_leaf"]],
 		 "tasks": ["chain", "stepper", "sleeper", "second", "file locker"],
 		 "sums_ns": {}}

@@ -133,7 +133,7 @@ class Files:
 
 	def killed(self):
 		"""At any moment: what was committed is there."""
-		problems, cut = [], 0
+		problems = []
 		for n in range(KILLS):
 			where = recordings.folder("killed")
 			path = os.path.join(where, "r.apdb")
@@ -156,7 +156,6 @@ class Files:
 				done = asyncprof("report", path, "-f", form, "-o", "-")
 				if done.returncode:
 					problems.append(f"{form}: exit {done.returncode} {done.stderr}")
-			cut += len(query(path, "SELECT * FROM samples")) > 0
 		self.check(f"killed at {KILLS} moments: what was committed is read, and called cut", problems)
 
 	def ends(self, mode, words):
@@ -260,6 +259,15 @@ class Files:
 		done = asyncprof(*record, "-f", "svg", "-o", "-")
 		self.check("-f svg -o -: into a pipe", [] if not done.returncode and
 			   xml.etree.ElementTree.fromstring(done.stdout) is not None else f"{done.stderr}")
+		done = asyncprof(*record, "-f", "apdb", "-o", "-")
+		where = recordings.folder("piped")
+		path = os.path.join(where, "r.apdb")
+		with open(path, "wb") as file:
+			file.write(done.stdout)
+		self.check("-f apdb -o -: into a pipe, when it is whole",
+			   ([f"exit {done.returncode} {done.stderr}"] if done.returncode or done.stderr
+			    else says_complete(where, 1) + ([] if query(path, "PRAGMA integrity_check") ==
+							    [("ok",)] else ["not whole"])))
 		for name, args in (("report -f ndjson", ["report", self.good, "-f", "ndjson"]),
 				   ("report", ["report", self.good]),
 				   ("report -f svg", ["report", self.good, "-f", "svg", "-o", "-"]),
@@ -280,7 +288,9 @@ class Files:
 				("pprof of a run, to a terminal",
 				 ["record", "-p", self.pid, "-d", "1", "-f", "pprof", "-o", "-"], 2, "terminal"),
 				("pprof of a recording, to a terminal",
-				 ["report", self.good, "-f", "pprof"], 2, "terminal")):
+				 ["report", self.good, "-f", "pprof"], 2, "terminal"),
+				("apdb of a run, to a terminal",
+				 ["record", "-p", self.pid, "-d", "1", "-f", "apdb", "-o", "-"], 2, "terminal")):
 			ours, theirs = pty.openpty()
 			done = subprocess.run([harness.ASYNCPROF, *map(str, args)], stdin=subprocess.DEVNULL,
 					      stdout=theirs, stderr=subprocess.PIPE)
@@ -288,10 +298,8 @@ class Files:
 			os.close(theirs)
 			os.close(ours)
 			self.check(f"{name}: refused", one_line(done, code, pattern))
-		for name, args in (("run", ["record", "-p", self.pid, "-d", "1", "-f", "apdb", "-o", "-"]),
-				   ("recording", ["report", self.good, "-f", "apdb", "-o", "-"])):
-			done = asyncprof(*args)
-			self.check(f"apdb of a {name} to stdout: refused", one_line(done, 2))
+		done = asyncprof("report", self.good, "-f", "apdb", "-o", "-")
+		self.check("apdb of a recording: refused, it is one", one_line(done, 2))
 
 	def progress(self):
 		where = recordings.folder("progress")
@@ -318,9 +326,10 @@ class Files:
 			done = asyncprof("record", "-p", gone.pid, "-o", path)
 			self.check(f"a pid that nobody has, {path[-5:]}: exit 3, no file",
 				   one_line(done, 3) + only(where))
-		done = asyncprof("record", "-p", os.getppid() if os.getppid() > 1 else 1, "-o", path)
-		self.check("a process that is not Python: no file",
-			   ([f"exit {done.returncode}"] if done.returncode != 3 else []) + only(where))
+		with subprocess.Popen(["sleep", "1000"]) as other:
+			done = asyncprof("record", "-p", other.pid, "-o", path)
+			other.kill()
+		self.check("a process that is not Python: no file", one_line(done, 3) + only(where))
 
 
 def run(results, interpreter):

@@ -71,7 +71,10 @@ class Recording:
 		self.errors = open(os.path.join(base, f"stderr.{time.monotonic_ns()}"), "w+")
 		self.process = subprocess.Popen(argv + list(map(str, options)), stdin=subprocess.DEVNULL,
 						stdout=stdout or subprocess.DEVNULL,
-						stderr=theirs or self.errors)
+						stderr=theirs or self.errors,
+						# Ignored in a shell's background, and asyncprof leaves it so.
+						preexec_fn=lambda: signal.signal(signal.SIGINT,
+										 signal.SIG_DFL))
 		if theirs:
 			os.close(theirs)
 
@@ -128,10 +131,8 @@ def record(interpreter, mode, where, outputs, options=(), args=(), prepare=None)
 	"""Record a run of the program from before its work to its end; its facts, asyncprof's stderr."""
 	paths = [os.path.join(where, name) for name in outputs]
 	with harness.Target(interpreter, "record.py", mode, *args,
-			    log=f"record.{interpreter['name']}.{mode}") as target:
+			    log=f"record.{interpreter['name']}.{mode}", first=True) as target:
 		target.hello()
-		# A CPU of its own, as far as that goes: fewer bursts, so fewer samples by chance.
-		os.setpriority(os.PRIO_PROCESS, target.pid, -15)
 		if prepare:
 			prepare(target)
 		with Recording(target.pid, outputs=paths, options=options) as recording:
