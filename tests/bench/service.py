@@ -40,7 +40,7 @@ class Store:
 		return json.loads(row[0]) if row else {}
 
 	def search(self, name):
-		rows = self.db.execute("SELECT id, body FROM item WHERE name LIKE ? LIMIT 20",
+		rows = self.db.execute("SELECT id, body FROM item WHERE name LIKE ? LIMIT 50",
 				       (f"%{name}",))
 		return [dict(json.loads(body), id=number) for number, body in rows]
 
@@ -76,12 +76,12 @@ class Service:
 		return json.dumps(self.store.search(f"item {number % 97}"))
 
 	async def page(self, number):
-		items = [self.store.get(number + i) for i in range(25)]
+		items = [self.store.get(number + i) for i in range(80)]
 		return render(items)
 
 	async def sign(self, number):
 		await asyncio.sleep(0.002)
-		return checksum(b"%d" % number, 300)
+		return checksum(b"%d" % number, 2000)
 
 	async def change(self, number):
 		body = self.store.body(number)
@@ -91,7 +91,7 @@ class Service:
 		return json.dumps(body)
 
 	async def archive(self, number):
-		data = json.dumps([self.store.get(number + i) for i in range(10)]).encode()
+		data = json.dumps([self.store.get(number + i) for i in range(40)]).encode()
 		loop = asyncio.get_running_loop()
 		return str(len(await loop.run_in_executor(None, zlib.compress, data, 6)))
 
