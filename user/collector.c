@@ -447,14 +447,13 @@ static int start_program(struct collector *c)
 	struct program *p = &c->program;
 
 	p->session = c->session;
+	p->natives = c->natives;
 	if (program__start(p, c->options, c->why))
 		return -1;
 	while (!p->attached && !p->ended && !c->stopped)
 		c->stopped |= program_wait(p, 100) != 0;
 	if (!p->attached)
 		return 0;
-	if (c->natives && natives_add(c->natives, c->targets.watched[c->targets.cnt - 1].process))
-		return refuse(c->why, EXIT_FAILED, "leave --native out", "no native stacks");
 	begin(c);
 	return 0;
 }

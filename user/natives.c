@@ -63,10 +63,26 @@ struct stacks *natives_stacks(struct natives *n)
 	return n->stacks;
 }
 
+/* It may be there from before an exec. */
+static void forget(struct natives *n, pid_t pid)
+{
+	size_t i;
+
+	for (i = 0; i < n->cnt && n->pid[i] != pid; i++)
+		;
+	if (i == n->cnt)
+		return;
+	native__close(n->native[i]);
+	n->cnt--;
+	n->native[i] = n->native[n->cnt];
+	n->pid[i] = n->pid[n->cnt];
+}
+
 int natives_add(struct natives *n, struct process *process)
 {
 	int err;
 
+	forget(n, process_pid(process));
 	if (n->cnt == PROCESS_MAX)
 		return -ENOSPC;
 	err = native__open(process, &n->native[n->cnt]);

@@ -26,7 +26,8 @@ void natives__close(struct natives *n);
 /* Where session__start() is to send perf's copies. */
 struct stacks *natives_stacks(struct natives *n);
 
-/* Its stacks will come; the process must outlive the natives. 0, or a negative errno. */
+/* Its stacks will come, no more those of another image of the same pid; the process must outlive the
+ * natives. 0, or a negative errno. */
 int natives_add(struct natives *n, struct process *process);
 
 /* Reads what perf has copied: before the ring, so that the ring's samples find it. */

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "signals.h"
@@ -30,12 +31,18 @@ void program__close(struct program *p)
 static int attach(struct program *p)
 {
 	pid_t pid = launch_pid(p->launch);
+	struct refusal why;
 
-	if (!targets_add(p->targets, pid, &p->why) &&
-	    !targets_attach_last(p->targets, p->session, p->emit, p->ctx, &p->why))
-		return 0;
-	targets_forget_last(p->targets);
-	if (p->why.code == EXIT_NO_PROCESS || ++p->refused < REFUSED_MAX)
+	if (!targets_add(p->targets, pid, &why)) {
+		if (!targets_attach_last(p->targets, p->session, p->emit, p->ctx, &why))
+			return 0;
+		targets_forget_last(p->targets);
+	}
+	/* That it ends by now is not why it could not be watched before. */
+	if (why.code == EXIT_NO_PROCESS)
+		return 1;
+	p->why = why;
+	if (++p->refused < REFUSED_MAX)
 		return 1;
 	fprintf(stderr, "asyncprof: %s; the program runs on, unwatched%s%s\n", p->why.what,
 		p->why.remedy[0] ? "; " : "", p->why.remedy);
@@ -47,6 +54,7 @@ static int attach(struct program *p)
 static void look(struct program *p)
 {
 	struct watched *target;
+	bool is_new = false;
 	int err = 0;
 
 	targets_check(p->targets, p->session);
@@ -54,7 +62,8 @@ static void look(struct program *p)
 	if (!target) {
 		err = attach(p);
 		target = targets_find(p->targets, launch_pid(p->launch));
-		if (!err && launch_is_late(p->launch))
+		is_new = target && !err;
+		if (is_new && launch_is_late(p->launch))
 			fprintf(stderr, "asyncprof: Python was there before it was noticed; what "
 					"ran until then was not seen\n");
 	}
@@ -64,6 +73,11 @@ static void look(struct program *p)
 	}
 	p->holding = err > 0 || (target && target->interpreter.asyncio == ASYNCIO_NOT_LOADED);
 	launch_go_on(p->launch, err > 0 ? LAUNCH_HOLD : p->holding ? LAUNCH_TELL : LAUNCH_FREE);
+	/* Not while it stands: these are of use when it samples. */
+	if (is_new && p->natives)
+		err = natives_add(p->natives, target->process);
+	if (is_new && err)
+		fprintf(stderr, "asyncprof: no native stacks: %s\n", strerror(-err));
 }
 
 static uint64_t now_ns(void)

@@ -13,6 +13,7 @@
 #include "cli/options.h"
 #include "kernel/session.h"
 #include "launch.h"
+#include "natives.h"
 #include "refusal.h"
 #include "targets.h"
 
@@ -22,6 +23,7 @@ struct program {
 	struct session *session;
 	watched_record emit;
 	void *ctx;
+	struct natives *natives; /* NULL: no native stacks are wanted */
 	bool holding;		/* it will soon have something to tell, and perhaps stand */
 	bool attached;		/* at least once */
 	bool ended;

@@ -56,9 +56,12 @@ int targets_add(struct targets *t, pid_t pid, struct refusal *why)
 	if (!more)
 		return refuse(why, EXIT_FAILED, "", "out of memory");
 	t->watched = more;
-	t->watched[t->cnt] = (struct watched){ 0 };
-	return watched__open(&t->watched[t->cnt++], pid, t->options->threshold_ns,
-			     record_of(t->options), why);
+	if (watched__open(&more[t->cnt], pid, t->options->threshold_ns, record_of(t->options), why)) {
+		watched__close(&more[t->cnt]);
+		return -1;
+	}
+	t->cnt++;
+	return 0;
 }
 
 int targets__open(struct targets *t, const struct options *options, struct refusal *why)

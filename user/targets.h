@@ -30,7 +30,7 @@ void targets__close(struct targets *t);
 int targets_attach(struct targets *t, struct session *s, watched_record emit, void *ctx,
 		   struct refusal *why);
 
-/* One more, of a program that was started. 0, or -1 with `why`; then targets_forget_last(). */
+/* Understands one more. 0, or -1 with `why`: then there is not one more. */
 int targets_add(struct targets *t, pid_t pid, struct refusal *why);
 int targets_attach_last(struct targets *t, struct session *s, watched_record emit, void *ctx,
 			struct refusal *why);

@@ -228,6 +228,10 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 		return follow_thread(w, s, why);
 	session__drop(s, process_pid(w->process));
 	w->execed = state == PROCESS_EXECED;
+	/* A program may call exec without end; who it was stays known. */
+	interpreter__close(&w->interpreter);
+	memory__close(w->memory);
+	w->memory = NULL;
 	w->state = WATCHED_ENDED;
 	return NEWS_ENDED;
 }
