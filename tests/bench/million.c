@@ -66,8 +66,8 @@ static void name_all(void)
 		snprintf(functions[i], sizeof(functions[i]), "%s%zu.%s_%s", parts[i % 7], i / 40,
 			 verbs[i % 6], parts[i / 6 % 7]);
 	for (i = 0; i < COROUTINES_CNT; i++)
-		snprintf(coroutines[i], sizeof(coroutines[i]), "Service.handle_%s_%zu", parts[i % 7],
-			 i);
+		snprintf(coroutines[i], sizeof(coroutines[i]), "Service.handle_%s_%zu",
+			 parts[i % 7], i);
 	for (i = 0; i < TASKS_CNT; i++)
 		snprintf(tasks[i], sizeof(tasks[i]), "worker-%zu", i);
 }
@@ -76,8 +76,8 @@ static struct point_frame some_frame(void)
 {
 	uint64_t function = draw(FUNCTIONS_CNT);
 
-	return (struct point_frame){FRAME_PYTHON, functions[function],
-				    files[function % FILES_CNT], 1 + (int)draw(800)};
+	return (struct point_frame){FRAME_PYTHON, functions[function], files[function % FILES_CNT],
+				    1 + (int)draw(800)};
 }
 
 static void end_in_wait(struct chain *chain)
@@ -95,7 +95,8 @@ static void end_in_wait(struct chain *chain)
 
 	chain->kind = POINT_BLOCKED;
 	chain->cause = waits[i].cause;
-	chain->frame[chain->cnt++] = (struct point_frame){FRAME_WAIT, waits[i].func, waits[i].file, 0};
+	chain->frame[chain->cnt++] =
+		(struct point_frame){FRAME_WAIT, waits[i].func, waits[i].file, 0};
 }
 
 /* Each stack shares its outer part with the one before, as those of one coroutine do. */
