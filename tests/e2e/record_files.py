@@ -293,7 +293,8 @@ class Files:
 				 ["record", "-p", self.pid, "-d", "1", "-f", "apdb", "-o", "-"], 2, "terminal")):
 			ours, theirs = pty.openpty()
 			done = subprocess.run([harness.ASYNCPROF, *map(str, args)], stdin=subprocess.DEVNULL,
-					      stdout=theirs, stderr=subprocess.PIPE)
+					      stdout=theirs, stderr=subprocess.PIPE,
+					      timeout=harness.HANG_S)
 			done.stdout = b""
 			os.close(theirs)
 			os.close(ours)
@@ -343,5 +344,5 @@ def run(results, interpreter):
 				   (files.terminals, ()), (files.progress, ()), (files.nobody, ())):
 			try:
 				step(*args)
-			except harness.Hang as hang:
+			except (harness.Hang, subprocess.TimeoutExpired) as hang:
 				results.check(f"record: {step.__name__}", str(hang))
