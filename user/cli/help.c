@@ -39,7 +39,7 @@ static const char help[] =
 	"                                    a picture of where the time goes\n"
 	"  sudo asyncprof doctor -p PID      what works here, what does not, the remedy\n"
 	"\n"
-	"The program needs no change and no restart, and is never stopped.\n"
+	"A running program needs no change and no restart, and is never stopped.\n"
 	"\n"
 	"Commands (asyncprof COMMAND --help):\n"
 	"  watch       print slow callbacks, then a summary (the default)\n"
