@@ -200,12 +200,16 @@ static int join_asyncio(struct watched *w, struct session *s, struct refusal *wh
 static void follow_threads(struct watched *w, struct session *s)
 {
 	pid_t *tid = calloc(SNAPSHOT_THREADS_MAX, sizeof(*tid));
-	int cnt = tid ? process_threads(w->process, tid, SNAPSHOT_THREADS_MAX) : 0;
+	int cnt = tid ? process_threads(w->process, tid, SNAPSHOT_THREADS_MAX) : 0, i;
+	uint64_t mark = 0;
 
+	/* Not their number: one may have taken another's place. */
+	for (i = 0; i < cnt; i++)
+		mark += (uint64_t)tid[i] * 0x9e3779b97f4a7c15ULL;
 	free(tid);
-	if (cnt <= 0 || (size_t)cnt == w->thread_cnt)
+	if (cnt <= 0 || mark == w->thread_mark)
 		return;
-	w->thread_cnt = (size_t)cnt;
+	w->thread_mark = mark;
 	seed(w, s, 1, NULL);
 }
 

@@ -32,7 +32,7 @@ struct watched {
 	struct interpreter interpreter;
 	uint64_t threshold_ns;
 	uint32_t record;	/* AP_REC_* */
-	size_t thread_cnt;	/* threads that it had when we last looked for new ones */
+	uint64_t thread_mark;	/* which threads it had when we last looked for new ones */
 	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 };

@@ -395,6 +395,51 @@ static void test_early_is_no_evidence(void **state)
 	model__free(model);
 }
 
+/* What is late stays, however many callbacks have a name by then. */
+static void test_late_stays(void **state)
+{
+	struct model *model = new_model();
+	struct model_counts counts;
+	union any_record record;
+
+	(void)state;
+	make_sample(&record, 1, 2000 * MS);
+	sample_frame(&record, CODE_SLEEPER, 20);
+	feed(model, &record);
+	for (uint64_t seq = 2; seq <= 60; seq++) {
+		make_name(&record, seq, "Task-5", "main");
+		feed(model, &record);
+	}
+	make_slow(&record, 1, 150);
+	feed(model, &record);
+	model__counts(model, &counts);
+	assert_int_equal(counts.evicted_evidence, 0);
+	model__free(model);
+}
+
+/* A thread without a loop has points, and is no loop of the summary. */
+static void test_plain(void **state)
+{
+	struct model *model = new_model();
+	struct run_summary summary = {};
+	union any_record record;
+
+	(void)state;
+	make_point_sample(&record, 0);
+	record.sample.flags = AP_T_POINT;
+	record.sample.callee = AP_CALLEE_THREAD;
+	feed(model, &record);
+	make_point_block(&record, 0, AP_OFF_SYSCALL, SYS_RECVFROM);
+	record.block.flags = AP_T_POINT;
+	record.block.callee = AP_CALLEE_THREAD;
+	feed(model, &record);
+	assert_int_equal(got.cnt, 2);
+	assert_true(got.point[0].plain && got.point[1].plain);
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_int_equal(summary.loop_cnt, 0);
+	model__free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +452,8 @@ int main(void)
 		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_early_is_no_evidence),
+		cmocka_unit_test(test_late_stays),
+		cmocka_unit_test(test_plain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

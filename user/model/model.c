@@ -205,20 +205,28 @@ static void count_evicted(struct model *model, const struct ap_slow *slow)
 	*evicted = (struct evidence_key){};
 }
 
-/* Room for one more: first of the same thread, so that one can't push out the others. */
+/*
+ * Room for one more: first of the same thread, so that one can't push out the others. First what
+ * is no evidence of a stall: a recording has a name of each callback that a tick or a switch met,
+ * and no record says when a short one is over.
+ */
 static void make_room(struct model *model, const struct thread *thread)
 {
-	struct evidence *oldest;
+	struct evidence *evidence, *victim = NULL;
 
 	if (thread->evidence_cnt >= EVIDENCE_THREAD_MAX) {
-		DL_FOREACH(model->used, oldest)
+		DL_FOREACH(model->used, evidence)
 		{
-			if (oldest->key.pid == thread->key.pid &&
-			    oldest->key.tid == thread->key.tid)
+			if (evidence->key.pid != thread->key.pid ||
+			    evidence->key.tid != thread->key.tid)
+				continue;
+			if (!victim || !evidence->late)
+				victim = evidence;
+			if (!evidence->late)
 				break;
 		}
-		if (oldest)
-			evict(model, oldest);
+		if (victim)
+			evict(model, victim);
 	}
 	while (model->used && HASH_COUNT(model->evidence) >= EVIDENCE_MAX)
 		evict(model, model->used);
@@ -283,7 +291,8 @@ static int feed_sample(struct model *model, const struct ap_sample *sample)
 	if (model->points && sample->flags & AP_T_POINT)
 		points_sample(model->points, sample,
 			      find_evidence(model, &sample->head, sample->seq), model->codes);
-	if (sample->flags & AP_T_EARLY)
+	/* A thread without a loop has no stalls, and is no loop of the summary. */
+	if (sample->flags & AP_T_EARLY || sample->callee == AP_CALLEE_THREAD)
 		return 0;
 	evidence = get_evidence(model, &sample->head, sample->seq);
 	if (!evidence)
@@ -301,7 +310,7 @@ static int feed_block(struct model *model, const struct ap_block *block)
 	if (model->points && block->flags & AP_T_POINT)
 		points_block(model->points, block, find_evidence(model, &block->head, block->seq),
 			     model->codes);
-	if (block->flags & AP_T_EARLY)
+	if (block->flags & AP_T_EARLY || block->callee == AP_CALLEE_THREAD)
 		return 0;
 	evidence = get_evidence(model, &block->head, block->seq);
 	if (!evidence)
