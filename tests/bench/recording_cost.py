@@ -2,10 +2,12 @@
 """What recording costs the program: every profiler in turn, window by window.
 
 The measure is the program's wall time per operation, since a profiler that stops its target costs
-no CPU time of it, less the time that it (and its client) stood in a run queue: others on this
-machine, never the profiler, which has another CPU. A round has a window with each profiler and two with none, at its ends, which
-the others are compared with; the second of those by the first is what chance alone does. The
-order within a round changes, so that no profiler always runs after the same one.
+no CPU time of it, less the time that it stood in a run queue: for others on this machine, never for
+the profiler, which has another CPU. A client shares that one, so it pays for both.
+
+A round has a window with each profiler and two with none, at its ends, which the others are
+compared with; the second of those by the first is what chance alone does. The order within a round
+changes, so that no profiler always runs after the same one.
 """
 import os
 import statistics
@@ -28,14 +30,13 @@ SHORT_WAITS = (os.path.join(HERE, "short_waits.py"), "short waits", "us per wait
 
 
 class Window:
-	def __init__(self, target, client, profiler, seconds):
-		pids = [target.pid] + ([client.pid] if client else [])
+	def __init__(self, target, profiler, seconds):
 		begin, cpu, done = time.monotonic(), profiler.cpu_ns(), figures.count(target)
-		queued = sum(figures.schedstat(pid)[1] for pid in pids)
+		queued = figures.schedstat(target.pid)[1]
 		with bpf_time.Meter(profiler) as meter:
 			time.sleep(seconds)
 		now = figures.count(target)
-		queued = sum(figures.schedstat(pid)[1] for pid in pids) - queued
+		queued = figures.schedstat(target.pid)[1] - queued
 		took = time.monotonic() - begin
 		operations = max(now["lines"] - done["lines"], 1)
 		self.us = (took * 1e6 - queued / 1e3) / operations
@@ -57,22 +58,22 @@ class Row:
 		self.ratios.append(window.us / without)
 
 
-def round_of(target, client, profilers, seconds, rows, null):
+def round_of(target, profilers, seconds, rows, null):
 	"""A window of each."""
 	nothing = peers.Nothing()
 	inside = {}
-	before = Window(target, client, nothing, seconds)
+	before = Window(target, nothing, seconds)
 	for profiler in profilers:
 		try:
 			with profiler.beside(target.pid):
 				time.sleep(0.2)  # its start is not what a window is about
 				figures.count(target)
-				inside[profiler.name] = Window(target, client, profiler, seconds)
+				inside[profiler.name] = Window(target, profiler, seconds)
 			rows[profiler.name].words = profiler.last_words
 		except harness.Hang as error:
 			rows[profiler.name].words = str(error)
 	figures.count(target)
-	after = Window(target, client, nothing, seconds)
+	after = Window(target, nothing, seconds)
 	without = (before.us + after.us) / 2
 	rows[nothing.name].add(before, without)
 	rows[nothing.name].add(after, without)
@@ -121,10 +122,10 @@ def measure(interpreter, program, profilers, rounds, seconds):
 				 os.path.join(harness.PROGRAMS, "echo_client.py"), str(hello["port"]), "1"],
 				stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
 		try:
-			Window(target, client, peers.Nothing(), seconds)  # warm up
+			Window(target, peers.Nothing(), seconds)  # warm up
 			for i in range(rounds):
 				turn = profilers[i % len(profilers):] + profilers[:i % len(profilers)]
-				round_of(target, client, turn, seconds, rows, null)
+				round_of(target, turn, seconds, rows, null)
 		finally:
 			if client:
 				client.kill()
@@ -133,20 +134,37 @@ def measure(interpreter, program, profilers, rounds, seconds):
 	return rows
 
 
+def show_table(tables):
+	"""All programs in one table of Markdown; in the last column the dearest program counts."""
+	print("\n| | " + " | ".join(f"{name}, {unit}" for name, unit, _ in tables)
+	      + " | the profiler's own CPU |")
+	print("|---" * (len(tables) + 2) + "|")
+	for profiler in tables[0][2]:
+		rows = [rows[profiler] for _, _, rows in tables]
+		cells = []
+		for row in rows:
+			cell = figures.with_interval([w.us for w in row.windows], 1) if row.windows else "-"
+			if row.windows and profiler != peers.Nothing.name:
+				cell += f", x {statistics.median(row.ratios):.2f}"
+			cells.append(cell)
+		own = [statistics.median(w.own_percent for w in row.windows) for row in rows if row.windows]
+		cells.append(f"up to {max(own):.1f} %" if profiler != peers.Nothing.name and own else "")
+		print(f"| {profiler} | " + " | ".join(cells) + " |", flush=True)
+
+
 def run(interpreter, found, options):
 	profilers = peers.all_of_them(found)
-	for program in PROGRAMS:
-		measure(interpreter, program, profilers, options.windows, options.seconds)
+	show_table([(name, unit, measure(interpreter, (path, name, unit), profilers, options.windows,
+					 options.seconds))
+		    for path, name, unit in PROGRAMS])
 
 
 def run_waits(interpreter, found, options):
 	"""Recording beside watching where waits are many: asyncprof alone, with the kernel's clock."""
 	os.makedirs(peers.OUT, exist_ok=True)
-	show_bpf_of = measure(interpreter, SHORT_WAITS, peers.asyncprof(), options.windows,
-			      options.seconds)
+	measure(interpreter, SHORT_WAITS, peers.asyncprof(), options.windows, options.seconds)
 	with bpf_time.enabled():
 		rows = measure(interpreter, (SHORT_WAITS[0], "short waits, BPF programs timed",
 					     SHORT_WAITS[2]),
 			       peers.asyncprof(), max(options.windows // 3, 3), options.seconds)
 	show_bpf(rows)
-	return show_bpf_of
