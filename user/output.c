@@ -29,9 +29,10 @@ int output__open(struct output *o, const char *path, enum format format, enum fo
 	if (to_stdout && format_is_binary(o->format) && isatty(STDOUT_FILENO))
 		return refuse(why, EXIT_USAGE, "write it to a file with -o, or through a pipe",
 			      "%s is not for a terminal", format_name(o->format));
-	/* A recording is opened by SQLite, which knows whether it may replace what is there. */
-	if (o->format == FORMAT_APDB && !to_stdout)
-		return 0;
+	/*
+	 * Of a recording only whether it can be written: SQLite opens it again, and knows whether it
+	 * may replace what is there.
+	 */
 	if (to_stdout)
 		o->fd = dup(STDOUT_FILENO);
 	else
@@ -63,6 +64,11 @@ FILE *output_begin(struct output *o, struct refusal *why)
 fail:
 	refuse(why, EXIT_FAILED, "", "can't write %s: %s", output_name(o), strerror(errno));
 	return NULL;
+}
+
+void output_keep(struct output *o)
+{
+	o->made = 0;
 }
 
 int output_reader_left(FILE *file)

@@ -31,6 +31,9 @@ int output__open(struct output *o, const char *path, enum format format, enum fo
 /* Empties the file and hands it out for writing; output__close() ends that. NULL with `why`. */
 FILE *output_begin(struct output *o, struct refusal *why);
 
+/* Somebody else has written it: it stays. */
+void output_keep(struct output *o);
+
 /* 0, or -1 with `why`: what was written did not arrive. */
 int output_end(struct output *o, FILE *file, struct refusal *why);
 /* 1: nobody reads the pipe any more. A reader that has left is how it says "enough". */

@@ -51,11 +51,15 @@ static int on_start(void *ctx, const struct run_start *start)
 		.period_ns = 1000000000 / r->options->rate_hz,
 		.machine = words,
 	};
+	size_t i;
 
 	uname(&machine);
 	snprintf(words, sizeof(words), "%s, %ld CPUs", machine.machine, sysconf(_SC_NPROCESSORS_ONLN));
 	if (recording__create(r->apdb, &head, &r->recording, r->why))
 		return -ECANCELED;
+	for (i = 0; i < r->output_cnt; i++)
+		if (r->output[i].format == FORMAT_APDB)
+			output_keep(&r->output[i]);
 	progress_start(&r->progress, start->unix_ns);
 	r->start_unix_ns = r->commit_unix_ns = start->unix_ns;
 	return r->live ? json_print_start(r->live, start) : 0;
