@@ -64,7 +64,7 @@ FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/recording/% 
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-test check-clients install uninstall check check-plain check-san check-root test soak bench fuzz demo \
+.PHONY: all deps deps-test check-clients check-vm install uninstall check check-plain check-san check-root test soak bench fuzz demo \
 	layers format-check clean
 
 all: asyncprof
@@ -190,6 +190,10 @@ check-clients: asyncprof
 test:
 	@status=0; $(MAKE) check || status=1; $(MAKE) check-clients || status=1; \
 	$(MAKE) check-root || status=1; exit $$status
+
+# On the kernels that Debian ships, in QEMU without KVM; needs qemu-system-x86 and debootstrap.
+check-vm: asyncprof
+	tests/vm/run
 
 # Attach and detach, and kill, many more times than check-root does.
 soak: asyncprof
