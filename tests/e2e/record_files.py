@@ -23,6 +23,7 @@ from recordings import Recording, asyncprof, line_of, query
 
 SUFFIXES = ("svg", "html", "folded", "speedscope.json", "pprof")
 KILLS = 3
+SPINNER = os.path.join(harness.ROOT, "tests", "bench", "spin_tasks.py")
 # A disk that is full a moment after the recording has begun: most of it is in use.
 FULL = """
 mount -t tmpfs -o size=500k none "$1"
@@ -157,6 +158,26 @@ class Files:
 				if done.returncode:
 					problems.append(f"{form}: exit {done.returncode} {done.stderr}")
 		self.check(f"killed at {KILLS} moments: what was committed is read, and called cut", problems)
+
+	def quiet(self):
+		"""Nothing is late, so that only the collector's own looks bring the records.
+
+		A ring that nobody looks into wakes it when a quarter is full: of a thousand samples.
+		"""
+		where = recordings.folder("quiet")
+		path, cnt = os.path.join(where, "r.apdb"), 0
+		with harness.Target(self.interpreter, SPINNER, log="record.quiet") as target:
+			target.hello()
+			with Recording(target.pid, outputs=[os.path.join(where, "live.ndjson"), path]) \
+					as recording:
+				recording.started()
+				deadline = time.monotonic() + harness.HANG_S
+				while not cnt and time.monotonic() < deadline:
+					time.sleep(0.1)
+					(cnt,), = query(path, "SELECT total(cnt) FROM detail WHERE kind = 'cpu'")
+				code = recording.stop()
+		self.check("nothing is late: time is in the file while the run goes on",
+			   [] if 0 < cnt < 500 and not code else f"exit {code}, {cnt} samples at once")
 
 	def ends(self, mode, words):
 		where = recordings.folder("ends")
@@ -337,7 +358,8 @@ def run(results, interpreter):
 	with harness.Target(interpreter, "record.py", "service", log="record.service") as target:
 		target.hello()
 		files = Files(results, interpreter, target)
-		for step, args in ((files.interrupted, ()), (files.killed, ()), (files.full_disk, ()),
+		for step, args in ((files.interrupted, ()), (files.killed, ()), (files.quiet, ()),
+				   (files.full_disk, ()),
 				   (files.ends, ("leave", "exited")),
 				   (files.ends, ("exec", "became another program")),
 				   (files.bad_recordings, ()), (files.bad_places, ()), (files.pipes, ()),
