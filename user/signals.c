@@ -9,7 +9,7 @@ static const int stops[] = { SIGINT, SIGTERM, SIGHUP };
 #define STOP_CNT (sizeof(stops) / sizeof(stops[0]))
 
 static volatile sig_atomic_t stop_asked[STOP_CNT], from_kernel[STOP_CNT], summary_asked;
-static struct sigaction pipe_before;
+static struct sigaction stop_before[STOP_CNT], pipe_before;
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
@@ -26,30 +26,31 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	}
 }
 
-static void catch(int number)
-{
-	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO }, old;
-
-	sigemptyset(&act.sa_mask);
-	if (!sigaction(number, NULL, &old) && old.sa_handler != SIG_IGN)
-		sigaction(number, &act, NULL);
-}
-
 void signals_catch(void)
 {
+	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	size_t i;
 
+	sigemptyset(&act.sa_mask);
 	for (i = 0; i < STOP_CNT; i++)
-		catch(stops[i]);
-	catch(SIGUSR1);
+		sigaction(stops[i], &act, &stop_before[i]);
+	for (i = 0; i < STOP_CNT; i++)
+		if (stops[i] == SIGHUP && stop_before[i].sa_handler == SIG_IGN)
+			sigaction(SIGHUP, &ignore, NULL);
+	sigaction(SIGUSR1, &act, NULL);
 	sigemptyset(&ignore.sa_mask);
 	sigaction(SIGPIPE, &ignore, &pipe_before);
 }
 
 void signals_give_back(void)
 {
+	size_t i;
+
 	sigaction(SIGPIPE, &pipe_before, NULL);
+	for (i = 0; i < STOP_CNT; i++)
+		if (stop_before[i].sa_handler == SIG_IGN)
+			sigaction(stops[i], &stop_before[i], NULL);
 }
 
 int signals_stop_asked(void)

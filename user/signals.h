@@ -3,7 +3,8 @@
  * What the user says while a run goes on: enough (SIGINT, SIGTERM, SIGHUP), or
  * a summary so far (SIGUSR1). A closed pipe shows as EPIPE where we write.
  *
- * What was ignored when we began stays ignored, as nohup wants it.
+ * A SIGHUP that was ignored when we began stays ignored, as nohup wants it. Not so SIGINT: a shell
+ * ignores it for what runs in a script's background, and there `kill -INT` is how to end it.
  */
 #ifndef ASYNCPROF_SIGNALS_H
 #define ASYNCPROF_SIGNALS_H
