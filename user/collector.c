@@ -25,7 +25,7 @@
 #define LOOK_EVERY_NS	 50000000ULL	/* for stalls that still go on */
 #define CHECK_EVERY_NS	 100000000ULL	/* for targets that ended, or begin to use asyncio */
 #define IDLE_EVERY_NS	 1000000000ULL	/* a recording's loops are asked how long they polled */
-#define SUMMARY_EVERY_NS 10000000000ULL	/* of a recording, which may be cut */
+#define SUMMARY_EVERY_NS 1000000000ULL	/* of a recording, which may be cut: as often as it commits */
 #define MEASURE_NS	 1000000000ULL	/* how long the kernel measures our programs */
 #define PERSON_NS	 1000000000ULL	/* a person is told once of a stall that ends sooner */
 #define DEGRADED_MAX	 32

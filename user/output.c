@@ -38,8 +38,9 @@ int output__open(struct output *o, const char *path, enum format format, enum fo
 	else
 		o->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	o->made = !to_stdout && o->fd >= 0;
+	/* O_CREAT: in /tmp the kernel then keeps out of files of others (fs.protected_regular). */
 	if (o->fd < 0 && errno == EEXIST)
-		o->fd = open(path, O_WRONLY | O_CLOEXEC);
+		o->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
 	if (o->fd < 0)
 		return refuse(why, EXIT_FAILED, "", "can't write %s: %s", output_name(o),
 			      strerror(errno));

@@ -202,8 +202,10 @@ static void put_left_out(FILE *out, const struct flame *flame, const struct draw
 	char percent[16];
 
 	if (drawing->left_out_cnt)
-		fprintf(out, "%" PRIu64 " frames too narrow to see are left out: %s of the time. ",
+		fprintf(out, "%" PRIu64 " %s left out: %s of the time. ",
 			drawing->left_out_cnt,
+			drawing->left_out_cnt == 1 ? "frame too narrow to see is" :
+						     "frames too narrow to see are",
 			share(drawing->left_out_ns, flame->nodes[0].total_ns, percent));
 	if (flame->clipped_cnt)
 		fprintf(out,
