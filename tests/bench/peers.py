@@ -73,7 +73,11 @@ class Peer:
 			for part in self.argv]
 		self.process = subprocess.Popen(["taskset", "-c", str(harness.OTHER_CPU)] + argv,
 						stdin=subprocess.DEVNULL, stdout=self.said,
-						stderr=subprocess.STDOUT)
+						stderr=subprocess.STDOUT,
+						# Ignored in a shell's background, and who inherits
+						# that leaves it so.
+						preexec_fn=lambda: signal.signal(signal.SIGINT,
+										 signal.SIG_DFL))
 		deadline = time.monotonic() + harness.HANG_S
 		while not self.is_ready():
 			if self.process.poll() is not None or time.monotonic() > deadline:

@@ -3,7 +3,8 @@
 
 The measure is the program's wall time per operation, since a profiler that stops its target costs
 no CPU time of it, less the time that it stood in a run queue: for others on this machine, never for
-the profiler, which has another CPU. A client shares that one, so it pays for both.
+the profiler, which has another CPU. Round trips are timed by the client, and waits by the program
+that waits: there it is the median of a window, which does not see a profiler's short stops.
 
 A round has a window with each profiler and two with none, at its ends, which the others are
 compared with; the second of those by the first is what chance alone does. The order within a round
@@ -29,18 +30,38 @@ PROGRAMS = (
 SHORT_WAITS = (os.path.join(HERE, "short_waits.py"), "short waits", "us per wait")
 
 
+class Client:
+	"""The other end of the echo server, on the profiler's CPU; it counts as a target does."""
+
+	def __init__(self, port):
+		self.process = subprocess.Popen(
+			["taskset", "-c", str(harness.OTHER_CPU), sys.executable,
+			 os.path.join(HERE, "round_trips.py"), str(port)],
+			stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+		self.stream = harness.Stream(self.process.stdout)
+
+	def send(self, line):
+		self.process.stdin.write(line + "\n")
+		self.process.stdin.flush()
+
+	def close(self):
+		self.process.kill()
+		self.process.wait()
+		self.process.stdin.close()
+
+
 class Window:
-	def __init__(self, target, profiler, seconds):
-		begin, cpu, done = time.monotonic(), profiler.cpu_ns(), figures.count(target)
+	def __init__(self, target, counter, profiler, seconds):
+		begin, cpu, done = time.monotonic(), profiler.cpu_ns(), figures.count(counter)
 		queued = figures.schedstat(target.pid)[1]
 		with bpf_time.Meter(profiler) as meter:
 			time.sleep(seconds)
-		now = figures.count(target)
+		now = figures.count(counter)
 		queued = figures.schedstat(target.pid)[1] - queued
 		took = time.monotonic() - begin
 		operations = max(now["lines"] - done["lines"], 1)
 		self.us = (took * 1e6 - queued / 1e3) / operations
-		if "ns" in now:  # the program's own measure
+		if "ns" in now:  # a median, by who waited
 			self.us = now["ns"] / 1e3
 		self.own_percent = (profiler.cpu_ns() - cpu) / took / 1e7
 		self.bpf_us = meter.ns / 1e3 / operations
@@ -58,22 +79,22 @@ class Row:
 		self.ratios.append(window.us / without)
 
 
-def round_of(target, profilers, seconds, rows, null):
+def round_of(target, counter, profilers, seconds, rows, null):
 	"""A window of each."""
 	nothing = peers.Nothing()
 	inside = {}
-	before = Window(target, nothing, seconds)
+	before = Window(target, counter, nothing, seconds)
 	for profiler in profilers:
 		try:
 			with profiler.beside(target.pid):
 				time.sleep(0.2)  # its start is not what a window is about
-				figures.count(target)
-				inside[profiler.name] = Window(target, profiler, seconds)
+				figures.count(counter)
+				inside[profiler.name] = Window(target, counter, profiler, seconds)
 			rows[profiler.name].words = profiler.last_words
 		except harness.Hang as error:
 			rows[profiler.name].words = str(error)
-	figures.count(target)
-	after = Window(target, nothing, seconds)
+	figures.count(counter)
+	after = Window(target, counter, nothing, seconds)
 	without = (before.us + after.us) / 2
 	rows[nothing.name].add(before, without)
 	rows[nothing.name].add(after, without)
@@ -113,23 +134,19 @@ def show_bpf(rows):
 def measure(interpreter, program, profilers, rounds, seconds):
 	path, name, unit = program
 	rows = {one.name: Row() for one in [peers.Nothing()] + profilers}
-	null, client = [], None
+	null = []
 	with harness.Target(interpreter, path, log="bench") as target:
 		hello = target.hello()
-		if "port" in hello:  # one connection: a round trip after the other
-			client = subprocess.Popen(
-				["taskset", "-c", str(harness.OTHER_CPU), sys.executable,
-				 os.path.join(harness.PROGRAMS, "echo_client.py"), str(hello["port"]), "1"],
-				stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+		client = Client(hello["port"]) if "port" in hello else None
+		counter = client or target
 		try:
-			Window(target, peers.Nothing(), seconds)  # warm up
+			Window(target, counter, peers.Nothing(), seconds)  # warm up
 			for i in range(rounds):
 				turn = profilers[i % len(profilers):] + profilers[:i % len(profilers)]
-				round_of(target, turn, seconds, rows, null)
+				round_of(target, counter, turn, seconds, rows, null)
 		finally:
 			if client:
-				client.kill()
-				client.wait()
+				client.close()
 	show(rows, null, unit, name, f"Python {interpreter['version']}")
 	return rows
 
