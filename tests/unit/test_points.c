@@ -440,6 +440,28 @@ static void test_plain(void **state)
 	model__free(model);
 }
 
+/* Iterations that were late for a moment do not push out who runs now: its next point has its name. */
+static void test_name_stays(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	for (uint64_t seq = 1; seq <= 100; seq += 2) {
+		make_name(&record, seq, "worker", "main");
+		feed(model, &record);
+		make_sample(&record, seq + 1, 2000 * MS);
+		record.sample.callee = AP_CALLEE_ITERATION;
+		feed(model, &record);
+		got.cnt = 0;
+		make_point_sample(&record, seq);
+		feed(model, &record);
+		assert_int_equal(got.cnt, 1);
+		assert_string_equal(got.task[0], "worker");
+	}
+	model__free(model);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -453,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_early_is_no_evidence),
 		cmocka_unit_test(test_late_stays),
+		cmocka_unit_test(test_name_stays),
 		cmocka_unit_test(test_plain),
 	};
 

@@ -208,11 +208,12 @@ static void count_evicted(struct model *model, const struct ap_slow *slow)
 /*
  * Room for one more: first of the same thread, so that one can't push out the others. First what
  * is no evidence of a stall: a recording has a name of each callback that a tick or a switch met,
- * and no record says when a short one is over.
+ * and no record says when a short one is over. Never the latest ones: they may be open still.
  */
 static void make_room(struct model *model, const struct thread *thread)
 {
 	struct evidence *evidence, *victim = NULL;
+	uint32_t older = EVIDENCE_THREAD_MAX - AP_OPEN_MAX;
 
 	if (thread->evidence_cnt >= EVIDENCE_THREAD_MAX) {
 		DL_FOREACH(model->used, evidence)
@@ -222,7 +223,7 @@ static void make_room(struct model *model, const struct thread *thread)
 				continue;
 			if (!victim || !evidence->late)
 				victim = evidence;
-			if (!evidence->late)
+			if (!evidence->late || !--older)
 				break;
 		}
 		if (victim)
