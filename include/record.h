@@ -95,7 +95,8 @@ enum ap_callee {
 enum {
 	AP_T_POINT = 1, /* a piece of time for the recording, each once */
 	AP_T_EARLY = 2, /* not late yet: for the recording only */
-	AP_T_NATIVE = 4 /* perf has copied registers and stack of this tick */
+	AP_T_NATIVE = 4, /* perf has copied registers and stack of this tick */
+	AP_T_MORE = 8	/* of a wait that goes on: its time since it was told of last */
 };
 
 /* Names are read while the callback is open: a freed task's address is used again at once. */

@@ -320,6 +320,37 @@ static void prove(struct watched *w, struct session *s, pid_t tid, struct ap_thr
 	}
 }
 
+/*
+ * Asleep since before we came: no switch told of it, so the kernel side has no wait of
+ * it, and will have none when it ends. Each look adds what went by since the last one.
+ */
+static void tell_sleep(struct watched *w, const struct ongoing *o, pid_t tid, struct ap_thread *t,
+		       struct emitter *e)
+{
+	const struct ap_open *top = &t->open[t->depth - 1];
+	uint64_t began = t->out_ts, told;
+	struct watched_sleep *sleep = NULL;
+	unsigned int i;
+
+	for (i = 0; i < w->sleep_cnt && !sleep; i++)
+		if (w->sleep[i].tid == tid && w->sleep[i].seq == top->seq)
+			sleep = &w->sleep[i];
+	if (!sleep && w->sleep_cnt == WATCHED_SLEEPS_MAX)
+		return;
+	if (!sleep) {
+		sleep = &w->sleep[w->sleep_cnt++];
+		*sleep = (struct watched_sleep){ .tid = tid, .seq = top->seq };
+	}
+	if (sleep->until_ns) {
+		t->out_ts = sleep->until_ns;
+		t->block[t->last_block].flags = AP_T_MORE;
+	}
+	told = watched__last_wait(w, o, tid, t, e->emit, e->ctx);
+	if (told)
+		sleep->until_ns = told;
+	t->out_ts = began;
+}
+
 void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_t tid,
 		   struct ap_thread *t, int again, watched_record emit, void *ctx)
 {
@@ -352,9 +383,8 @@ void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_
 			read_codes(w, tid, &second->block[second->last_block & (AP_BLOCKS - 1)].stack,
 				   &e);
 	}
-	/* Asleep since before we came: no switch told of it, so the kernel side has no wait of it. */
-	if (again && w->record & AP_REC_POINTS && second->pending && !t->pending)
-		watched__last_wait(w, o, tid, second, emit, ctx);
+	if (w->record & AP_REC_POINTS && second->pending && !second->account.switches)
+		tell_sleep(w, o, tid, second, &e);
 	/* What was read by now belongs to the callback only if it is the same still. */
 	if (session__thread(s, pid, tid, t) || t->changes != changes)
 		goto out;
@@ -387,8 +417,8 @@ static int has_slept_since_seed(const struct ap_thread *t)
 	return t->plain && !t->pending && t->out_ts && !t->account.switches && !t->account.ticks;
 }
 
-void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
-			const struct ap_thread *t, watched_record emit, void *ctx)
+uint64_t watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
+			    const struct ap_thread *t, watched_record emit, void *ctx)
 {
 	const struct ap_open *open = t->depth && t->depth <= AP_OPEN_MAX ? &t->open[t->depth - 1] :
 									    &t->iteration;
@@ -398,7 +428,7 @@ void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
 	uint64_t now = now_ns();
 
 	if (w->state != WATCHED_LIVE || t->working)
-		return;
+		return 0;
 	if (has_slept_since_seed(t)) {
 		snapshot_look(w->process, w->memory, &w->interpreter, tid, t, open, keep_sleep, &s);
 	} else if (ongoing_waits(o, t, now)) {
@@ -408,7 +438,7 @@ void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
 			read_codes(w, tid, &b->stack, &e);
 	}
 	if (!s.found)
-		return;
+		return 0;
 	if (t->pending_seen != AP_SEEN_UNDER)
 		open = &t->iteration;
 	b->head = (struct ap_head){
@@ -420,13 +450,14 @@ void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
 		.ts = now,
 	};
 	b->seq = open->seq;
-	b->flags = AP_T_POINT | AP_T_EARLY;
+	b->flags = AP_T_POINT | AP_T_EARLY | (b->flags & AP_T_MORE);
 	b->callee = t->plain ? AP_CALLEE_THREAD : open->callee;
 	b->loop = open->loop;
 	memcpy(b->comm, t->comm, sizeof(b->comm));
 	b->off_ns = b->off == AP_OFF_RUNQUEUE ? 0 : now - t->out_ts;
 	b->runqueue_ns = now - t->out_ts - b->off_ns;
 	emit_sized(&e, &b->head);
+	return now;
 }
 
 void watched_account(const struct ap_thread *t, struct ap_account *out)

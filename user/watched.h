@@ -23,6 +23,14 @@ enum watched_state {
 	WATCHED_ENDED,		/* exited, or another program by exec */
 };
 
+/* A callback that has slept since before we came, and until when its wait was told. */
+struct watched_sleep {
+	pid_t tid;
+	uint64_t seq, until_ns;
+};
+
+#define WATCHED_SLEEPS_MAX 64
+
 struct watched {
 	enum watched_state state;
 	int execed;		/* 1: ended by exec */
@@ -35,6 +43,8 @@ struct watched {
 	uint64_t thread_mark;	/* which threads it had when we last looked for new ones */
 	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
+	struct watched_sleep sleep[WATCHED_SLEEPS_MAX]; /* one a thread: each had one when we came */
+	unsigned int sleep_cnt;
 };
 
 /* Where records go that were made here, not sent by the kernel side. */
@@ -77,9 +87,10 @@ void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_
 
 /*
  * A recording ends: the wait that thread `t` is in, up to now, as its last piece of
- * time; with the code that the kernel side has not sent yet.
+ * time; with the code that the kernel side has not sent yet. Returns that moment, 0:
+ * it is in none.
  */
-void watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
+uint64_t watched__last_wait(struct watched *w, const struct ongoing *o, pid_t tid,
 			const struct ap_thread *t, watched_record emit, void *ctx);
 
 /* A thread's account as it stands, with what is open now. */

@@ -12,9 +12,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import harness
 import judge
+import ongoing
 import output
 import record_files
 import record_names
@@ -460,6 +462,42 @@ def native(results, interpreter):
 	return None
 
 
+def hung_before(results, interpreter):
+	"""A wait that began before us and ends while we record: what we saw of it is in the recording."""
+	name = interpreter["name"]
+	where = recordings.folder(name, "hung")
+	live = os.path.join(where, "live.ndjson")
+	with harness.Target(interpreter, "hangs.py", "asleep", "before",
+			    log=f"record.{name}.hung") as target:
+		target.hello()
+		deadline = time.monotonic() + harness.HANG_S
+		while not ongoing.is_stuck(target.pid, "asleep"):
+			if time.monotonic() > deadline:
+				raise harness.Hang("the program does not hang")
+			time.sleep(0.01)
+		with recordings.Recording(target.pid, outputs=[live]) as recording:
+			recording.started()
+			began = time.monotonic()
+			time.sleep(1.5)  # the hang itself
+			seen = time.monotonic() - began
+			ongoing.release(target, "asleep")
+			target.wait("done")
+			target.send("bye")
+			target.finish()
+			recording.finish()
+	with open(live) as file:
+		lines = recordings.read_lines(file.read())
+	mine = [e for e in lines["stack"] if e["task"] == "stuck-asleep" and e["kind"] == "blocked" and
+		any(f["func"] == "recvfrom" for f in e["stack"])]
+	run_s = lines["summary"][0]["duration_s"]
+	told = sum_ns(mine) / 1e9
+	# It is looked at 20 times a second; what came after the last look is not known.
+	problems = [] if 0.8 * seen <= told <= run_s else [f"{told} s of {seen} to {run_s} s: {mine}"]
+	if sum(e["count"] for e in mine) != 1:
+		problems.append(f"one wait, counted as {[e['count'] for e in mine]}")
+	results.check(f"record {name}: a wait that began before us", problems)
+
+
 def run(results, interpreters):
 	wanted = [one for one in interpreters
 		  if one["name"] in ("debian-3.11", "debian-3.13", "pyenv-3.11")]
@@ -467,6 +505,7 @@ def run(results, interpreters):
 		try:
 			found = truth(results, interpreter)
 			native(results, interpreter)
+			hung_before(results, interpreter)
 			if interpreter["name"] == "debian-3.11":
 				clients(results, found)
 		except harness.Hang as hang:

@@ -364,6 +364,75 @@ static void test_idle(void **state)
 	model__free(model);
 }
 
+/* What a tick found to be our own work is time of the loop's thread as well, and says whose. */
+static void test_own(void **state)
+{
+	struct ap_thread *thread = calloc(1, sizeof(*thread));
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	assert_non_null(thread);
+	strcpy(thread->comm, "python3");
+	thread->account.ticks_busy = 3;
+	model__idle(model, PID, TID, thread, 1000 * MS);
+	model__idle(model, PID, TID, thread, 1001 * MS);
+	assert_int_equal(got.cnt, 1);
+	assert_int_equal(got.point[0].kind, POINT_CPU);
+	assert_int_equal(got.point[0].cnt, 3);
+	assert_int_equal(got.point[0].ns, 3 * PERIOD_NS);
+	assert_int_equal(got.point[0].what, STALL_ITERATION);
+	assert_string_equal(got.stack[0], "native:[asyncprof]@-");
+	make_gone(&record, 0);
+	record.gone.account.ticks_busy = 4;
+	feed(model, &record);
+	assert_int_equal(got.point[1].ns, PERIOD_NS);
+	model__idle(model, PID, TID, thread, 1100 * MS);
+	assert_int_equal(got.point[2].cnt, 3);
+	free(thread);
+	model__free(model);
+}
+
+/* Threads that come and go by the thousand do not make a loop's time count twice. */
+static void test_many_threads(void **state)
+{
+	struct ap_thread *thread = calloc(1, sizeof(*thread));
+	struct model *model = new_model();
+	struct ap_kernel kernel = {.bytes = 8};
+
+	(void)state;
+	assert_non_null(thread);
+	strcpy(thread->comm, "python3");
+	thread->account.idle_ns = 30 * MS;
+	model__idle(model, PID, TID, thread, 1000 * MS);
+	set_head(&kernel.head, AP_KERNEL, sizeof(kernel), 0);
+	for (uint32_t tid = TID + 1; tid < TID + 10000; tid++) {
+		kernel.head.tid = tid;
+		assert_int_equal(model__feed(model, &kernel, sizeof(kernel)), 0);
+	}
+	model__idle(model, PID, TID, thread, 1001 * MS);
+	assert_int_equal(got.cnt, 1);
+	free(thread);
+	model__free(model);
+}
+
+/* A wait that is told of bit by bit is one wait. */
+static void test_more(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	make_point_block(&record, 7, AP_OFF_SYSCALL, SYS_CLOCK_NANOSLEEP);
+	feed(model, &record);
+	record.block.flags |= AP_T_MORE;
+	feed(model, &record);
+	assert_int_equal(got.point[0].cnt, 1);
+	assert_int_equal(got.point[1].cnt, 0);
+	assert_int_equal(got.point[1].ns, got.point[0].ns);
+	model__free(model);
+}
+
 /* What was not late leaves no trace in a stall: its samples are those that watch would have had. */
 static void test_early_is_no_evidence(void **state)
 {
@@ -473,6 +542,9 @@ int main(void)
 		cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_own),
+		cmocka_unit_test(test_many_threads),
+		cmocka_unit_test(test_more),
 		cmocka_unit_test(test_early_is_no_evidence),
 		cmocka_unit_test(test_late_stays),
 		cmocka_unit_test(test_name_stays),

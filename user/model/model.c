@@ -411,6 +411,8 @@ static int feed_gone(struct model *model, const struct ap_gone *gone)
 	if (model->points) {
 		points_idle(model->points, gone->head.tgid, gone->head.tid, thread->loop.comm,
 			    thread->loop.address, gone->account.idle_ns, gone->head.ts);
+		points_own(model->points, gone->head.tgid, gone->head.tid, thread->loop.comm,
+			   thread->loop.address, gone->account.ticks_busy, gone->head.ts);
 		points_gone(model->points, gone->head.tgid, gone->head.tid);
 	}
 	loop_set_account(&thread->loop, &gone->account);
@@ -491,6 +493,7 @@ void model__idle(struct model *model, uint32_t pid, uint32_t tid, const struct a
 		idle_ns += ts - t->poll_start;
 	memcpy(comm, t->comm, AP_COMM_SZ);
 	points_idle(model->points, pid, tid, comm, t->last_loop, idle_ns, ts);
+	points_own(model->points, pid, tid, comm, t->last_loop, t->account.ticks_busy, ts);
 }
 
 void model__counts(const struct model *model, struct model_counts *counts)

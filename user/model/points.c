@@ -19,12 +19,12 @@ struct thread_key {
 	uint32_t pid, tid;
 };
 
-/* What came for a thread's next point, and what it was told to have idled. */
+/* What came for a thread's next point, and what was told already of its sums. */
 struct thread {
 	struct thread_key key;
 	UT_hash_handle hh;
 	int lost;
-	uint64_t idle_ns;
+	uint64_t idle_ns, own_cnt;
 	struct ap_kernel *kernel;
 	struct ap_native *native;
 };
@@ -78,15 +78,27 @@ static struct thread *find_thread(struct points *points, uint32_t pid, uint32_t 
 	return thread;
 }
 
+/* One of which only a stack for one point is lost; of the others time would be told twice. */
+static struct thread *least_needed(struct points *points)
+{
+	struct thread *thread, *next;
+
+	HASH_ITER(hh, points->threads, thread, next)
+	{
+		if (!thread->idle_ns && !thread->own_cnt)
+			return thread;
+	}
+	return points->threads;
+}
+
 static struct thread *get_thread(struct points *points, uint32_t pid, uint32_t tid)
 {
 	struct thread *thread = find_thread(points, pid, tid);
 
 	if (thread)
 		return thread;
-	/* Any: what it holds is a stack for one point. */
 	if (HASH_COUNT(points->threads) >= THREADS_MAX)
-		drop(points, points->threads);
+		drop(points, least_needed(points));
 	thread = calloc(1, sizeof(*thread));
 	if (!thread)
 		return NULL;
@@ -315,6 +327,8 @@ void points_block(struct points *points, const struct ap_block *block,
 
 	begin(points, &block->head, block->comm, block->callee, block->loop, evidence);
 	points->python[0] = (struct stall_frame){};
+	if (block->flags & AP_T_MORE)
+		points->point.cnt = 0;
 	if (block->off_ns) {
 		add_kernel(points, thread, block->out_ts, true);
 		add_wait(points, block);
@@ -345,4 +359,22 @@ void points_idle(struct points *points, uint32_t pid, uint32_t tid, const char *
 	points->point.cause = CAUSE_POLL;
 	hand_out(points, POINT_IDLE, idle_ns - thread->idle_ns);
 	thread->idle_ns = idle_ns;
+}
+
+void points_own(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
+		uint64_t tick_cnt, uint64_t ts)
+{
+	const struct ap_head head = {.tgid = pid, .tid = tid, .ts = ts};
+	struct thread *thread = get_thread(points, pid, tid);
+	char padded[AP_COMM_SZ] = "";
+
+	if (!thread || tick_cnt <= thread->own_cnt)
+		return;
+	memcpy(padded, comm, strnlen(comm, AP_COMM_SZ));
+	begin(points, &head, padded, AP_CALLEE_ITERATION, loop, NULL);
+	points->point.cause = CAUSE_CPU;
+	points->point.cnt = tick_cnt - thread->own_cnt;
+	add_frame(points, FRAME_NATIVE)->func = "[asyncprof]";
+	hand_out(points, POINT_CPU, points->point.cnt * (uint64_t)points->options.period_ns);
+	thread->own_cnt = tick_cnt;
 }

@@ -44,6 +44,10 @@ void points_block(struct points *points, const struct ap_block *block,
 void points_idle(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
 		 uint64_t idle_ns, uint64_t ts);
 
+/* Ticks that found a program of ours at work on a loop's thread, in all, likewise: what we cost it. */
+void points_own(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
+		uint64_t tick_cnt, uint64_t ts);
+
 /* The thread is gone; another one may have its tid. */
 void points_gone(struct points *points, uint32_t pid, uint32_t tid);
 
