@@ -435,16 +435,16 @@ class Picture:
 		self.equal("grown is red and shrunk is blue", self.run("""
 			const fill = name => rgb(getComputedStyle(named(name).querySelector('rect')).fill);
 			const hue = ([r, g, b]) => r > b + 20 ? 'red' : b > r + 20 ? 'blue' : 'grey';
-			return ['poll 10.0.0.7:5432', 'spell_check (search.py:133)', 'OrderService.price (orders.py:118)',
-				'coro RequestHandler.start', 'build_report (report.py:12)'].map(n => hue(fill(n)))"""),
+			return ['poll 10.0.0.7:5432', 'spell_check (search.py)', 'OrderService.price (orders.py)',
+				'coro RequestHandler.start', 'build_report (report.py)'].map(n => hue(fill(n)))"""),
 			["red", "red", "blue", "blue", "grey"])
 		self.equal("a tooltip has both", self.run("return tip(named('poll 10.0.0.7:5432'))").pop(),
 			   "before: 2.48 s, now 900 ms more (+36.3 %)")
-		gone = "sleep_politely (views.py:66)"
+		gone = "sleep_politely (views.py)"
 		self.equal("what is gone has no width", self.width(gone), None)
 		self.window.click("#widths")
 		self.is_wide("until widths are those of before", gone, 750 / 13780)
-		self.equal("when what is new has none", self.width("spell_check (search.py:133)"), None)
+		self.equal("when what is new has none", self.width("spell_check (search.py)"), None)
 		self.shot("before")
 		self.window.click("#widths")
 		self.is_wide("and back", "poll 10.0.0.7:5432", 3380 / 14830)
