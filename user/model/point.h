@@ -44,7 +44,7 @@ struct point_frame {
 
 struct point {
 	enum point_kind kind;
-	int64_t unix_ns; /* when it ended */
+	int64_t unix_ns; /* when its end was seen: a wait, at the thread's next event after it */
 	int64_t ns;
 	uint64_t cnt; /* samples or waits, 1 as a rule */
 

@@ -98,7 +98,7 @@ CREATE TABLE points (
 
 CREATE TABLE samples (
 	-- The time itself, added up by second and point. The view `detail` joins it all.
-	second INTEGER NOT NULL,  -- since run.start_unix_ns; the one in which it ended
+	second INTEGER NOT NULL,  -- since run.start_unix_ns; the one in which its end was seen
 	point  INTEGER NOT NULL REFERENCES points,
 	ns     INTEGER NOT NULL,
 	cnt    INTEGER NOT NULL   -- samples or waits
