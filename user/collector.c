@@ -165,18 +165,6 @@ int collector_pid(const struct collector *c)
 	return c->targets.cnt ? (int)process_pid(c->targets.watched[0].process) : 0;
 }
 
-uint64_t collector_lost(const struct collector *c)
-{
-	struct ap_sent sent;
-	uint64_t lost = 0;
-	int k;
-
-	session__sent(c->session, &sent);
-	for (k = 0; k < AP_KIND_CNT; k++)
-		lost += sent.dropped[k];
-	return lost;
-}
-
 /* --- Start and summary ----------------------------------------------------------------- */
 
 static void print_start(struct collector *c)
@@ -356,7 +344,8 @@ static int collect(struct collector *c)
 		}
 		if (now >= next_check) {
 			next_check = now + CHECK_EVERY_NS;
-			note(c, c->sink->tick(c->sink->ctx, unix_now_ns(c)));
+			if (c->sink->tick)
+				note(c, c->sink->tick(c->sink->ctx, unix_now_ns(c)));
 			if (!targets_check(&c->targets, c->session) && !c->program.launch)
 				break;
 		}

@@ -31,7 +31,8 @@ struct collector_sink {
 	int (*start)(void *ctx, const struct run_start *start);	/* every probe is live */
 	int (*stall)(void *ctx, const struct stall *stall);
 	int (*point)(void *ctx, const struct point *point);	/* NULL: no points are wanted */
-	int (*tick)(void *ctx, int64_t unix_ns);		/* about ten times a second */
+	int (*tick)(void *ctx, int64_t unix_ns);		/* about ten times a second; NULL: not wanted */
+	/* At the end; before it `interim`: when a signal asks, with points about once a second. */
 	int (*summary)(void *ctx, const struct run_summary *summary);
 	void *ctx;
 };
@@ -44,9 +45,6 @@ void collector_title(const struct collector *c, char *buf, size_t buf_sz);
 
 /* The first process that is watched, 0: none yet. */
 int collector_pid(const struct collector *c);
-
-/* Records that found no room on the ring, so far. */
-uint64_t collector_lost(const struct collector *c);
 
 /*
  * Runs to the end: the duration, Ctrl-C, the last target's exit, the sink's word. 0, or

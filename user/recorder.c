@@ -20,7 +20,6 @@
 #include "report/json.h"
 
 #define OUTPUTS_MAX	8
-#define COMMIT_EVERY_NS 1000000000
 
 struct recorder {
 	const struct options *options;
@@ -34,7 +33,7 @@ struct recorder {
 	FILE *live;		/* the JSON lines, written as they come; NULL: not asked for */
 	struct output *live_output;
 	char name[128];		/* of the file when none was given */
-	int64_t start_unix_ns, commit_unix_ns;	/* commit: the last one */
+	int64_t start_unix_ns;
 	int done;		/* 1: the summary is in the recording */
 	struct refusal *why;
 };
@@ -61,7 +60,7 @@ static int on_start(void *ctx, const struct run_start *start)
 		if (r->output[i].format == FORMAT_APDB)
 			output_keep(&r->output[i]);
 	progress_start(&r->progress, start->unix_ns);
-	r->start_unix_ns = r->commit_unix_ns = start->unix_ns;
+	r->start_unix_ns = start->unix_ns;
 	return r->live ? json_print_start(r->live, start) : 0;
 }
 
@@ -111,17 +110,7 @@ static int on_point(void *ctx, const struct point *point)
 	return recording__point(r->recording, &within);
 }
 
-static int on_tick(void *ctx, int64_t unix_ns)
-{
-	struct recorder *r = ctx;
-
-	if (unix_ns - r->commit_unix_ns < COMMIT_EVERY_NS)
-		return 0;
-	r->commit_unix_ns = unix_ns;
-	progress_show(&r->progress, unix_ns, collector_lost(r->collector));
-	return recording__commit(r->recording);
-}
-
+/* About once a second on the way: what is known so far, committed. */
 static int on_summary(void *ctx, const struct run_summary *summary)
 {
 	struct recorder *r = ctx;
@@ -129,8 +118,7 @@ static int on_summary(void *ctx, const struct run_summary *summary)
 
 	if (summary->interim) {
 		progress_show(&r->progress, summary->unix_ns, summary->events_lost);
-		err = recording__summarise(r->recording, summary);
-		return err ? err : recording__commit(r->recording);
+		return recording__summarise(r->recording, summary);
 	}
 	r->progress.lost_cnt = summary->events_lost;
 	r->progress.duration_ns = summary->duration_ns;
@@ -319,7 +307,6 @@ enum exit_code record_run(const struct options *options, struct refusal *why)
 		.start = on_start,
 		.stall = on_stall,
 		.point = on_point,
-		.tick = on_tick,
 		.summary = on_summary,
 		.ctx = &r,
 	};
