@@ -125,6 +125,16 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 	o->fresh = 1;
 }
 
+/*
+ * A tick or a switch saw it over. A signal's handler has a frame only some 70 us after the poll was
+ * interrupted: until it was seen there it has not begun, and can't be over.
+ */
+static __always_inline void rule_note_over(struct ap_open *o, __u64 now)
+{
+	if (!o->over_ts && (o->callee != AP_CALLEE_SIGNAL || o->lo_ts != o->start_ts))
+		o->over_ts = now;
+}
+
 static __always_inline void rule_unfresh(struct ap_open *o)
 {
 	if (!o->fresh)

@@ -14,8 +14,8 @@ static __always_inline void note_bounds(struct ap_open *o, int seen, __u64 now)
 {
 	if (seen == AP_SEEN_UNDER && !o->over_ts)
 		o->lo_ts = now;
-	else if (seen == AP_SEEN_OVER && !o->over_ts)
-		o->over_ts = now;
+	else if (seen == AP_SEEN_OVER)
+		rule_note_over(o, now);
 }
 
 static __always_inline void send_sample(struct ap_thread *t, __u32 index, int seen, __u32 flags,

@@ -296,8 +296,8 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	if (t->record & AP_REC_POINTS && index != RULE_ITERATION && !rule_open(t, index)->named)
 		name_send(t, index, 1);
 	b->seen = rule_look(t, index, block, ap_current_frame(&t->layout, t->tstate));
-	if (b->seen == AP_SEEN_OVER && index != RULE_ITERATION && !rule_open(t, index)->over_ts)
-		rule_open(t, index)->over_ts = b->out_ts;
+	if (b->seen == AP_SEEN_OVER && index != RULE_ITERATION)
+		rule_note_over(rule_open(t, index), b->out_ts);
 	note_syscall(t, b, block, regs);
 	if (t->record & AP_REC_KERNEL)
 		kernel_send(ctx, b->out_ts);

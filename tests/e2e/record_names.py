@@ -14,6 +14,7 @@ import recordings
 from recordings import Recording, line_of, query, read_folded, rendered, total
 
 FORMATS = recordings.FORMATS
+HANDLERS = 80		# of programs/record.py
 SHORT = 128		# bytes that are kept of a name
 
 
@@ -154,6 +155,23 @@ def rates(results, interpreter):
 	results.check("record: -r 499", problems)
 
 
+def handlers(results, interpreter):
+	"""
+	A tick that comes between the interrupted poll and the handler's first frame is no end of the
+	handler: with 1000 ticks a second that is one handler in a hundred.
+	"""
+	where = recordings.folder("signals")
+	recordings.record(interpreter, "signals", where, ["live.ndjson"], ["-r", 1000, "-t", "20ms"])
+	with open(os.path.join(where, "live.ndjson")) as file:
+		slow = recordings.read_lines(file.read())["slow"]
+	kinds = {}
+	for one in slow:
+		if not one["ongoing"]:
+			kinds[one["kind"]] = kinds.get(one["kind"], 0) + 1
+	results.check("record: a signal's handler under fast ticks",
+		      [] if kinds.get("signal") == HANDLERS else [f"{kinds}, not {HANDLERS} signals"])
+
+
 def two(results, interpreter):
 	"""Processes of one name are one, unless asked for apart; one named twice counts once."""
 	where = recordings.folder("two")
@@ -243,8 +261,8 @@ def compared(results, interpreter):
 
 
 def run(results, interpreter, call_clients):
-	for step, more in ((hostile, (call_clients,)), (rates, ()), (two, ()), (beside_watch, ()),
-			   (compared, ())):
+	for step, more in ((hostile, (call_clients,)), (rates, ()), (handlers, ()), (two, ()),
+			   (beside_watch, ()), (compared, ())):
 		try:
 			step(results, interpreter, *more)
 		except harness.Hang as hang:

@@ -71,10 +71,7 @@ class Recording:
 		self.errors = open(os.path.join(base, f"stderr.{time.monotonic_ns()}"), "w+")
 		self.process = subprocess.Popen(argv + list(map(str, options)), stdin=subprocess.DEVNULL,
 						stdout=stdout or subprocess.DEVNULL,
-						stderr=theirs or self.errors,
-						# Ignored in a shell's background, and asyncprof leaves it so.
-						preexec_fn=lambda: signal.signal(signal.SIGINT,
-										 signal.SIG_DFL))
+						stderr=theirs or self.errors)
 		if theirs:
 			os.close(theirs)
 

@@ -13,6 +13,7 @@ import fcntl
 import os
 import resource
 import selectors
+import signal
 import socket
 import sys
 import tempfile
@@ -345,6 +346,18 @@ async def burner():
 		burn(1.5)
 
 
+HANDLERS = 80
+
+
+async def signals():
+	"""A handler of Python's in the loop's poll, time and again."""
+	signal.signal(signal.SIGALRM, lambda *args: time.sleep(0.025))
+	for _ in range(HANDLERS):
+		signal.setitimer(signal.ITIMER_REAL, 0.01)
+		await asyncio.sleep(0.05)
+	signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
 async def exec_another():
 	burn(0.1)
 	os.execv("/bin/sleep", ["sleep", "1"])
@@ -431,7 +444,8 @@ async def evil():
 
 RUNS = {
 	"all": run_all, "service": run_service, "many": run_many,
-	"burner": lambda: run_named(burner), "exec": lambda: run_named(exec_another),
+	"burner": lambda: run_named(burner), "signals": lambda: run_named(signals),
+	"exec": lambda: run_named(exec_another),
 	"leave": lambda: run_named(leave), "stalls": lambda: run_named(*STALLS),
 	"native": run_native, "hostile": lambda: run_named(evil),
 }
