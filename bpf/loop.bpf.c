@@ -93,6 +93,7 @@ static __always_inline void poll_enter(struct ap_thread *t, __u64 frame, __u64 n
 	iteration_end(t, now);
 	thread_has_loop(t);
 	t->account.iterations++;
+	t->poll_run_delay = bpf_get_current_task_btf()->sched_info.run_delay;
 	t->poll_start = now;
 }
 
@@ -139,9 +140,12 @@ static __always_inline void signal_begin(struct ap_thread *t, __u64 now)
 
 static __always_inline void poll_leave(struct ap_thread *t, long result, __u64 now)
 {
+	__u64 queued = bpf_get_current_task_btf()->sched_info.run_delay - t->poll_run_delay;
+	__u64 polled = now - t->poll_start;
 	struct ap_open *o = &t->iteration;
 
-	t->account.idle_ns += now - t->poll_start;
+	t->account.idle_ns += polled;
+	t->account.queued_ns += queued < polled ? queued : polled;
 	t->poll_start = 0;
 	t->pending = 0;
 	rule_begin(t, o, now);

@@ -329,6 +329,7 @@ struct ap_account {
 	__u64 iterations;	/* polls of a loop under its own _run_once */
 	__u64 busy_ns;		/* between the end of a poll and the next one */
 	__u64 idle_ns;		/* inside polls */
+	__u64 queued_ns;	/* of that, runnable: a poll that was woken and had no CPU yet */
 	__u64 polls;		/* poll and select calls of loop threads, any caller */
 	__u64 switches;
 	__u64 ticks;
@@ -405,6 +406,7 @@ struct ap_thread {
 	__s64 run_lasti;	/* where in it the callback is called, 0: not learned */
 	__u64 last_prev, last_once, last_forever, last_root, last_loop;	/* raw previous -> resolved */
 	__u64 poll_start;	/* 0: it does not poll now */
+	__u64 poll_run_delay;	/* sched_info.run_delay then */
 	__u64 seq;
 	__u32 depth;
 	__u32 working;		/* a program of this thread is at work: ticks keep out */

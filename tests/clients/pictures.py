@@ -390,10 +390,12 @@ class Picture:
 
 	def check_copy(self):
 		"""Names are text: they can be selected, and a cut one is copied whole."""
+		# The page lays its names out anew some time after the window has its width.
+		cut = TOOLS + ("return named('Cursor.execute (extras.py:236)').querySelector('text')"
+			       ".textContent.endsWith('\u2026') === arguments[0]")
 		self.window.resize(480, 800)
-		self.window.wait("return innerWidth === 480")
-		self.window.wait(TOOLS + "return Math.abs(graph.getBoundingClientRect().width - 448) < 2")
-		cut = self.run("""
+		self.window.wait(cut, True, what="a name that is cut")
+		text = self.run("""
 			window.copied = null;
 			document.addEventListener('copy', e => { window.copied = e.clipboardData.getData('text/plain'); });
 			const text = named('Cursor.execute (extras.py:236)').querySelector('text').firstChild;
@@ -401,10 +403,10 @@ class Picture:
 			return text.data""")
 		self.window.keys("c", hold=("control",))
 		self.equal("a name that is cut is copied whole",
-			   [cut.endswith("\u2026"), self.window.script("return window.copied")],
+			   [text.endswith("\u2026"), self.window.script("return window.copied")],
 			   [True, "Cursor.execute (extras.py:236)"])
 		self.window.resize(1200, 800)
-		self.window.wait("return innerWidth === 1200")
+		self.window.wait(cut, False, what="the same name, whole")
 		x, y, w = self.run("const r = named('Cursor.execute (extras.py:236)').querySelector('text')"
 				   ".getBoundingClientRect(); return [r.left, r.top + r.height / 2, r.width]")
 		self.window.script("getSelection().removeAllRanges()")

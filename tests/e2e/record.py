@@ -161,12 +161,13 @@ def check_loop(run):
 	busy = loop["wall"] - loop["select_wall"]
 	# It is asleep once in each fact and in each poll.
 	chance = chance_ns([dict(loop, bursts=loop["selects"] + len(run.facts))], run.period_ns)
+	asleep = loop["select_wall"] - loop["select_cpu"] - loop["select_delay"]
 	problems = outside("busy", sum_ns(mine, "cpu", "blocked", "runqueue"),
-			   (1 - SHARE) * busy - chance, (1 + SHARE) * busy + chance)
-	problems += outside("idle", sum_ns(mine, "idle"),
-			    (1 - SHARE) * (loop["select_wall"] - loop["select_cpu"]),
-			    loop["select_wall"])
-	account = query(run.apdb, "SELECT busy_ns, idle_ns FROM accounts JOIN loops ON "
+			   (1 - SHARE) * busy - chance,
+			   (1 + SHARE) * (busy + loop["select_delay"]) + chance)
+	problems += outside("idle", sum_ns(mine, "idle"), (1 - SHARE) * asleep,
+			    loop["select_wall"] - loop["select_delay"])
+	account = query(run.apdb, "SELECT busy_ns, idle_ns - queued_ns FROM accounts JOIN loops ON "
 			"loops.id = accounts.loop WHERE tid = ?", loop["tid"])[0]
 	problems += outside("busy by the account", account[0], (1 - SHARE) * busy,
 			    loop["wall"] - (1 - SHARE) * (loop["select_wall"] - loop["select_cpu"]))
@@ -238,14 +239,14 @@ def check_views(run):
 			# A line is less than a microsecond off.
 			if abs(total(rows) - wanted) > len(rows) + 1:
 				problems.append(f"{clock} by {by}: {total(rows)} us, not {wanted:.0f}")
-	for clock in CLOCKS:
-		named = of_label(folded[clock, "task"], "task stepper")
-		coro = of_label(folded[clock, "coroutine"], "coro stepper")
+	for clock, who in (("wall", "stepper"), ("cpu", "stepper"), ("blocked", "sleeper")):
+		named = of_label(folded[clock, "task"], f"task {who}")
+		coro = of_label(folded[clock, "coroutine"], f"coro {who}")
 		lines = len(folded[clock, "task"]) + len(folded[clock, "function"])
 		if abs(named - coro) > lines or not named:
-			problems.append(f"{clock}: task stepper has {named} us, its coroutine {coro}")
-		for by, absent in (("coroutine", "task stepper"), ("function", "task stepper"),
-				   ("function", "coro stepper")):
+			problems.append(f"{clock}: task {who} has {named} us, its coroutine {coro}")
+		for by, absent in (("coroutine", f"task {who}"), ("function", f"task {who}"),
+				   ("function", f"coro {who}")):
 			if of_label(folded[clock, by], absent):
 				problems.append(f"{clock} by {by} has {absent!r}")
 	if of_label(folded["cpu", "task"], "task locker") > of_label(folded["blocked", "task"],

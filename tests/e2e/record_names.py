@@ -172,6 +172,33 @@ def handlers(results, interpreter):
 		      [] if kinds.get("signal") == HANDLERS else [f"{kinds}, not {HANDLERS} signals"])
 
 
+def run_delay(pid):
+	"""What the kernel counts of the thread: ns runnable without a CPU."""
+	with open(f"/proc/{pid}/schedstat") as file:
+		return int(file.read().split()[1])
+
+
+def crowded(results, interpreter):
+	"""A loop that wakes and has no CPU does not idle: what it waits is between two brackets."""
+	where = recordings.folder("crowded")
+	live, apdb = os.path.join(where, "live.ndjson"), os.path.join(where, "r.apdb")
+	with harness.Target(interpreter, "record.py", "crowded", log="record.crowded") as target:
+		target.hello()
+		with Recording(target.pid, outputs=[live, apdb]) as recording:
+			recording.started()
+			outer = run_delay(target.pid)
+			target.send("go")
+			inner = target.wait("queued")["ns"]
+			target.wait("done")
+			outer = run_delay(target.pid) - outer
+			target.send("bye")
+			recording.finish()
+		target.finish()
+	found = query(apdb, "SELECT sum(ns) FROM detail WHERE kind = 'runqueue'")[0][0] or 0
+	results.check("record: a loop that wakes without a CPU",
+		      [] if inner <= found <= outer else [f"{inner} <= {found} <= {outer} ns"])
+
+
 def two(results, interpreter):
 	"""Processes of one name are one, unless asked for apart; one named twice counts once."""
 	where = recordings.folder("two")
@@ -261,8 +288,8 @@ def compared(results, interpreter):
 
 
 def run(results, interpreter, call_clients):
-	for step, more in ((hostile, (call_clients,)), (rates, ()), (handlers, ()), (two, ()),
-			   (beside_watch, ()), (compared, ())):
+	for step, more in ((hostile, (call_clients,)), (rates, ()), (handlers, ()), (crowded, ()),
+			   (two, ()), (beside_watch, ()), (compared, ())):
 		try:
 			step(results, interpreter, *more)
 		except harness.Hang as hang:

@@ -364,6 +364,42 @@ static void test_idle(void **state)
 	model__free(model);
 }
 
+/* A poll's wait for a CPU is no idling, also when the poll was told of while it went on. */
+static void test_queued(void **state)
+{
+	struct ap_thread *thread = calloc(1, sizeof(*thread));
+	struct model *model = new_model();
+
+	(void)state;
+	assert_non_null(thread);
+	thread->last_loop = LOOP;
+	thread->account.idle_ns = 30 * MS;
+	thread->account.queued_ns = 10 * MS;
+	model__idle(model, PID, TID, thread, 1000 * MS);
+	assert_int_equal(got.cnt, 2);
+	assert_int_equal(got.point[0].kind, POINT_IDLE);
+	assert_int_equal(got.point[0].ns, 20 * MS);
+	assert_int_equal(got.point[1].kind, POINT_RUNQUEUE);
+	assert_int_equal(got.point[1].cause, CAUSE_RUNQUEUE);
+	assert_int_equal(got.point[1].ns, 10 * MS);
+	thread->poll_start = 1000 * MS;
+	model__idle(model, PID, TID, thread, 1040 * MS);
+	assert_int_equal(got.point[2].ns, 40 * MS);
+	thread->poll_start = 0;
+	thread->account.idle_ns = 70 * MS;
+	thread->account.queued_ns = 25 * MS;
+	model__idle(model, PID, TID, thread, 1050 * MS);
+	assert_int_equal(got.cnt, 4);
+	assert_int_equal(got.point[3].kind, POINT_RUNQUEUE);
+	assert_int_equal(got.point[3].ns, 15 * MS);
+	thread->account.idle_ns = 90 * MS;
+	model__idle(model, PID, TID, thread, 1070 * MS);
+	assert_int_equal(got.point[4].kind, POINT_IDLE);
+	assert_int_equal(got.point[4].ns, 5 * MS);
+	free(thread);
+	model__free(model);
+}
+
 /* What a tick found to be our own work is time of the loop's thread as well, and says whose. */
 static void test_own(void **state)
 {
@@ -542,6 +578,7 @@ int main(void)
 		cmocka_unit_test(test_kernel),
 		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_queued),
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_many_threads),
 		cmocka_unit_test(test_more),

@@ -185,7 +185,7 @@ static struct evidence_key *evicted_slot(struct model *model, const struct evide
 	return &model->evicted[mix >> 32 & (EVICTED_MAX - 1)];
 }
 
-/* Most callbacks that were late for a moment end in time: only a stall misses what was forgotten. */
+/* Most callbacks late for a moment end in time: only a stall misses what was forgotten. */
 static void evict(struct model *model, struct evidence *evidence)
 {
 	if (evidence->late)
@@ -398,6 +398,21 @@ static int feed_slow(struct model *model, const struct ap_slow *slow)
 	return err;
 }
 
+/* What the kernel side counts as a poll ends with the wait for a CPU after it. */
+static void give_sums(struct model *model, uint32_t pid, uint32_t tid, const char *comm,
+		      uint64_t loop, const struct ap_account *account, uint64_t ts)
+{
+	const struct points_sums sums = {
+		.idle_ns = account->idle_ns > account->queued_ns
+				   ? account->idle_ns - account->queued_ns
+				   : 0,
+		.queued_ns = account->queued_ns,
+		.own_cnt = account->ticks_busy,
+	};
+
+	points_sums(model->points, pid, tid, comm, loop, &sums, ts);
+}
+
 static int feed_gone(struct model *model, const struct ap_gone *gone)
 {
 	struct thread *thread = get_thread(model, gone->head.tgid, gone->head.tid);
@@ -409,10 +424,8 @@ static int feed_gone(struct model *model, const struct ap_gone *gone)
 	set_comm(thread, gone->comm);
 	drop_thread_evidence(model, gone->head.tgid, gone->head.tid);
 	if (model->points) {
-		points_idle(model->points, gone->head.tgid, gone->head.tid, thread->loop.comm,
-			    thread->loop.address, gone->account.idle_ns, gone->head.ts);
-		points_own(model->points, gone->head.tgid, gone->head.tid, thread->loop.comm,
-			   thread->loop.address, gone->account.ticks_busy, gone->head.ts);
+		give_sums(model, gone->head.tgid, gone->head.tid, thread->loop.comm,
+			  thread->loop.address, &gone->account, gone->head.ts);
 		points_gone(model->points, gone->head.tgid, gone->head.tid);
 	}
 	loop_set_account(&thread->loop, &gone->account);
@@ -483,17 +496,16 @@ int model__set_account(struct model *model, uint32_t pid, uint32_t tid, const ch
 void model__idle(struct model *model, uint32_t pid, uint32_t tid, const struct ap_thread *t,
 		 uint64_t ts)
 {
+	struct ap_account account = t->account;
 	char comm[AP_COMM_SZ + 1] = "";
-	uint64_t idle_ns = t->account.idle_ns;
 
 	if (!model->points || t->plain)
 		return;
 	/* A copy of a thread that runs may be torn: a poll can't have begun after `ts`. */
 	if (t->poll_start && ts > t->poll_start)
-		idle_ns += ts - t->poll_start;
+		account.idle_ns += ts - t->poll_start;
 	memcpy(comm, t->comm, AP_COMM_SZ);
-	points_idle(model->points, pid, tid, comm, t->last_loop, idle_ns, ts);
-	points_own(model->points, pid, tid, comm, t->last_loop, t->account.ticks_busy, ts);
+	give_sums(model, pid, tid, comm, t->last_loop, &account, ts);
 }
 
 void model__counts(const struct model *model, struct model_counts *counts)

@@ -24,7 +24,7 @@ struct thread {
 	struct thread_key key;
 	UT_hash_handle hh;
 	int lost;
-	uint64_t idle_ns, own_cnt;
+	struct points_sums told;
 	struct ap_kernel *kernel;
 	struct ap_native *native;
 };
@@ -85,7 +85,7 @@ static struct thread *least_needed(struct points *points)
 
 	HASH_ITER(hh, points->threads, thread, next)
 	{
-		if (!thread->idle_ns && !thread->own_cnt)
+		if (!thread->told.idle_ns && !thread->told.queued_ns && !thread->told.own_cnt)
 			return thread;
 	}
 	return points->threads;
@@ -158,7 +158,7 @@ static const char *kernel_symbol(const struct points *points, const struct ap_ke
 {
 	if (!points->options.kernel_symbol)
 		return NULL;
-	/* All but the leaf are return addresses: the call before one may be a function's last word. */
+	/* All but the leaf are return addresses: the call before may be a function's last word. */
 	return points->options.kernel_symbol(points->options.ctx, kernel->ip[i] - (i > 0));
 }
 
@@ -280,7 +280,7 @@ void points_sample(struct points *points, const struct ap_sample *sample,
 	hand_out(points, POINT_CPU, (uint64_t)points->options.period_ns);
 }
 
-/* What a thread waits for, as a frame: the syscall with its file or peer, or the kernel's reason. */
+/* What a thread waits for, as a frame: the syscall with its file or peer, or a reason. */
 static void add_wait(struct points *points, const struct ap_block *block)
 {
 	static const char *const reasons[AP_OFF_CNT] = {
@@ -313,7 +313,8 @@ static bool is_worker_idle(const struct points *points)
 	const struct stall_frame *leaf = &points->python[0];
 	size_t len;
 
-	if (!points->point.plain || !leaf->func || !leaf->file || strcmp(leaf->func, "_worker") != 0)
+	if (!points->point.plain || !leaf->func || !leaf->file ||
+	    strcmp(leaf->func, "_worker") != 0)
 		return false;
 	len = strlen(leaf->file);
 	return len >= sizeof(file) - 1 && !strcmp(leaf->file + len - (sizeof(file) - 1), file);
@@ -334,7 +335,8 @@ void points_block(struct points *points, const struct ap_block *block,
 		add_wait(points, block);
 		add_python(points, &block->stack, codes);
 		points->point.cause = cause_of_place(&place);
-		hand_out(points, is_worker_idle(points) ? POINT_IDLE : POINT_BLOCKED, block->off_ns);
+		hand_out(points, is_worker_idle(points) ? POINT_IDLE : POINT_BLOCKED,
+			 block->off_ns);
 	}
 	if (!block->runqueue_ns)
 		return;
@@ -345,36 +347,41 @@ void points_block(struct points *points, const struct ap_block *block,
 	hand_out(points, POINT_RUNQUEUE, block->runqueue_ns);
 }
 
-void points_idle(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
-		 uint64_t idle_ns, uint64_t ts)
+/* A point of the loop's own, without a stack: what it did, if that has a name. */
+static void begin_own(struct points *points, const struct ap_head *head, const char *comm,
+		      uint64_t loop, enum cause cause)
 {
-	const struct ap_head head = {.tgid = pid, .tid = tid, .ts = ts};
-	struct thread *thread = get_thread(points, pid, tid);
 	char padded[AP_COMM_SZ] = "";
 
-	if (!thread || idle_ns <= thread->idle_ns)
-		return;
 	memcpy(padded, comm, strnlen(comm, AP_COMM_SZ));
-	begin(points, &head, padded, AP_CALLEE_ITERATION, loop, NULL);
-	points->point.cause = CAUSE_POLL;
-	hand_out(points, POINT_IDLE, idle_ns - thread->idle_ns);
-	thread->idle_ns = idle_ns;
+	begin(points, head, padded, AP_CALLEE_ITERATION, loop, NULL);
+	points->point.cause = cause;
 }
 
-void points_own(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
-		uint64_t tick_cnt, uint64_t ts)
+void points_sums(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
+		 const struct points_sums *sums, uint64_t ts)
 {
 	const struct ap_head head = {.tgid = pid, .tid = tid, .ts = ts};
 	struct thread *thread = get_thread(points, pid, tid);
-	char padded[AP_COMM_SZ] = "";
+	struct points_sums *told = thread ? &thread->told : NULL;
 
-	if (!thread || tick_cnt <= thread->own_cnt)
-		return;
-	memcpy(padded, comm, strnlen(comm, AP_COMM_SZ));
-	begin(points, &head, padded, AP_CALLEE_ITERATION, loop, NULL);
-	points->point.cause = CAUSE_CPU;
-	points->point.cnt = tick_cnt - thread->own_cnt;
-	add_frame(points, FRAME_NATIVE)->func = "[asyncprof]";
-	hand_out(points, POINT_CPU, points->point.cnt * (uint64_t)points->options.period_ns);
-	thread->own_cnt = tick_cnt;
+	if (told && sums->idle_ns > told->idle_ns) {
+		begin_own(points, &head, comm, loop, CAUSE_POLL);
+		hand_out(points, POINT_IDLE, sums->idle_ns - told->idle_ns);
+		told->idle_ns = sums->idle_ns;
+	}
+	if (told && sums->queued_ns > told->queued_ns) {
+		begin_own(points, &head, comm, loop, CAUSE_RUNQUEUE);
+		add_frame(points, FRAME_WAIT)->func = "run queue";
+		hand_out(points, POINT_RUNQUEUE, sums->queued_ns - told->queued_ns);
+		told->queued_ns = sums->queued_ns;
+	}
+	if (told && sums->own_cnt > told->own_cnt) {
+		begin_own(points, &head, comm, loop, CAUSE_CPU);
+		points->point.cnt = sums->own_cnt - told->own_cnt;
+		add_frame(points, FRAME_NATIVE)->func = "[asyncprof]";
+		hand_out(points, POINT_CPU,
+			 points->point.cnt * (uint64_t)points->options.period_ns);
+		told->own_cnt = sums->own_cnt;
+	}
 }

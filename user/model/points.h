@@ -40,13 +40,16 @@ void points_sample(struct points *points, const struct ap_sample *sample,
 void points_block(struct points *points, const struct ap_block *block,
 		  const struct evidence *evidence, struct codes *codes);
 
-/* What a loop has idled in its own poll by `ts`, in all: the growth since the last call is a point. */
-void points_idle(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
-		 uint64_t idle_ns, uint64_t ts);
+/* What the kernel side only sums up of a loop's thread, since its beginning. */
+struct points_sums {
+	uint64_t idle_ns;   /* in its own poll, asleep */
+	uint64_t queued_ns; /* in its own poll, woken and without a CPU yet */
+	uint64_t own_cnt;   /* ticks that found a program of ours at work: what we cost it */
+};
 
-/* Ticks that found a program of ours at work on a loop's thread, in all, likewise: what we cost it. */
-void points_own(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
-		uint64_t tick_cnt, uint64_t ts);
+/* As it stands at `ts`: the growth of each since the last call is a point. */
+void points_sums(struct points *points, uint32_t pid, uint32_t tid, const char *comm, uint64_t loop,
+		 const struct points_sums *sums, uint64_t ts);
 
 /* The thread is gone; another one may have its tid. */
 void points_gone(struct points *points, uint32_t pid, uint32_t tid);

@@ -267,6 +267,7 @@ CREATE TABLE accounts (
 	iterations         INTEGER NOT NULL,
 	busy_ns            INTEGER NOT NULL,     -- between polls
 	idle_ns            INTEGER NOT NULL,     -- inside polls
+	queued_ns          INTEGER NOT NULL,     -- of that, woken and without a CPU yet
 	polls              INTEGER NOT NULL,
 	switches           INTEGER NOT NULL,
 	ticks              INTEGER NOT NULL,

@@ -56,13 +56,14 @@ class Selector(selectors.DefaultSelector):
 
 	def __init__(self):
 		super().__init__()
-		self.wall = self.cpu = self.cnt = 0
+		self.wall = self.cpu = self.delay = self.cnt = 0
 
 	def select(self, timeout=None):
-		cpu, wall = time.thread_time_ns(), time.perf_counter_ns()
+		delay, cpu, wall = truth.schedstat()[1], time.thread_time_ns(), time.perf_counter_ns()
 		events = super().select(timeout)
 		self.wall += time.perf_counter_ns() - wall
 		self.cpu += time.thread_time_ns() - cpu
+		self.delay += truth.schedstat()[1] - delay
 		self.cnt += 1
 		return events
 
@@ -280,7 +281,8 @@ def run_all():
 	assert truth.listen() == "go"
 	with spent("(loop)", None, None) as fact:
 		loop.run_until_complete(main(pool))
-	fact.update(select_wall=selector.wall, select_cpu=selector.cpu, selects=selector.cnt)
+	fact.update(select_wall=selector.wall, select_cpu=selector.cpu,
+		    select_delay=selector.delay, selects=selector.cnt)
 	for fact in facts:
 		truth.say(**fact)
 	truth.say(t="done")
@@ -356,6 +358,24 @@ async def signals():
 		signal.setitimer(signal.ITIMER_REAL, 0.01)
 		await asyncio.sleep(0.05)
 	signal.signal(signal.SIGALRM, signal.SIG_DFL)
+
+
+HOG = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: pass"
+
+
+async def crowded():
+	"""A loop that does next to nothing, and waits for a CPU when it wakes: 200 ms in all."""
+	os.setpriority(os.PRIO_PROCESS, 0, 19)
+	hogs = [await asyncio.create_subprocess_exec(
+		"nice", "-n", "-19", sys.executable, "-c", HOG) for _ in range(2)]
+	await asyncio.sleep(0.01)
+	before = truth.schedstat()[1]
+	while truth.schedstat()[1] - before < 200_000_000:
+		await asyncio.sleep(0.001)
+	facts.append({"t": "queued", "ns": truth.schedstat()[1] - before})
+	for hog in hogs:
+		hog.kill()
+		await hog.wait()
 
 
 async def exec_another():
@@ -445,6 +465,7 @@ async def evil():
 RUNS = {
 	"all": run_all, "service": run_service, "many": run_many,
 	"burner": lambda: run_named(burner), "signals": lambda: run_named(signals),
+	"crowded": lambda: run_named(crowded),
 	"exec": lambda: run_named(exec_another),
 	"leave": lambda: run_named(leave), "stalls": lambda: run_named(*STALLS),
 	"native": run_native, "hostile": lambda: run_named(evil),
