@@ -391,10 +391,11 @@ class Picture:
 	def check_copy(self):
 		"""Names are text: they can be selected, and a cut one is copied whole."""
 		# The page lays its names out anew some time after the window has its width.
-		cut = TOOLS + ("return named('Cursor.execute (extras.py:236)').querySelector('text')"
-			       ".textContent.endsWith('\u2026') === arguments[0]")
+		shown = TOOLS + ("return named('Cursor.execute (extras.py:236)').querySelector('text')"
+				 ".textContent.length")
+		before = self.window.script(shown)
 		self.window.resize(480, 800)
-		self.window.wait(cut, True, what="a name that is cut")
+		self.window.wait(shown + " < arguments[0]", before, what="a name that is cut more")
 		text = self.run("""
 			window.copied = null;
 			document.addEventListener('copy', e => { window.copied = e.clipboardData.getData('text/plain'); });
@@ -406,7 +407,7 @@ class Picture:
 			   [text.endswith("\u2026"), self.window.script("return window.copied")],
 			   [True, "Cursor.execute (extras.py:236)"])
 		self.window.resize(1200, 800)
-		self.window.wait(cut, False, what="the same name, whole")
+		self.window.wait(shown + " === arguments[0]", before, what="the name as it was")
 		x, y, w = self.run("const r = named('Cursor.execute (extras.py:236)').querySelector('text')"
 				   ".getBoundingClientRect(); return [r.left, r.top + r.height / 2, r.width]")
 		self.window.script("getSelection().removeAllRanges()")
