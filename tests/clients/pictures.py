@@ -107,6 +107,13 @@ class Picture:
 		self.window.log()
 		self.window.open(self.file)
 
+	def resize(self, width):
+		"""The window, and the picture in it: that is laid out anew in the frame after its event."""
+		self.window.resize(width, 800)
+		self.window.wait("return innerWidth === arguments[0]", width)
+		self.window.script("return new Promise(done => requestAnimationFrame(() =>"
+				   "requestAnimationFrame(() => done(1))))")
+
 	def is_wide(self, what, label, want):
 		share = self.width(label)
 		self.check(what, share is not None and abs(share - want) < 0.001, f"{share}, want {want}")
@@ -243,17 +250,13 @@ class Picture:
 
 	def check_sizes(self):
 		for width in (480, 1600):
-			self.window.resize(width, 800)
-			self.window.wait("return innerWidth === arguments[0]", width)
-			self.window.script("return new Promise(done => requestAnimationFrame(() =>"
-					   "requestAnimationFrame(() => done(1))))")
+			self.resize(width)
 			self.check_layout(f"{width} wide")
 			self.check_text(f"{width} wide")
 			for scheme in ("dark", "light"):
 				self.window.media(prefers_color_scheme=scheme)
 				self.shot(f"{scheme}.{width}")
-		self.window.resize(1200, 800)
-		self.window.wait("return innerWidth === 1200")
+		self.resize(1200)
 
 	def check_flip(self):
 		tops = "const all = shown().map(f => box(f).y);" \
@@ -390,12 +393,7 @@ class Picture:
 
 	def check_copy(self):
 		"""Names are text: they can be selected, and a cut one is copied whole."""
-		# The page lays its names out anew some time after the window has its width.
-		shown = TOOLS + ("return named('Cursor.execute (extras.py:236)').querySelector('text')"
-				 ".textContent.length")
-		before = self.window.script(shown)
-		self.window.resize(480, 800)
-		self.window.wait(shown + " < arguments[0]", before, what="a name that is cut more")
+		self.resize(480)
 		text = self.run("""
 			window.copied = null;
 			document.addEventListener('copy', e => { window.copied = e.clipboardData.getData('text/plain'); });
@@ -406,8 +404,7 @@ class Picture:
 		self.equal("a name that is cut is copied whole",
 			   [text.endswith("\u2026"), self.window.script("return window.copied")],
 			   [True, "Cursor.execute (extras.py:236)"])
-		self.window.resize(1200, 800)
-		self.window.wait(shown + " === arguments[0]", before, what="the name as it was")
+		self.resize(1200)
 		x, y, w = self.run("const r = named('Cursor.execute (extras.py:236)').querySelector('text')"
 				   ".getBoundingClientRect(); return [r.left, r.top + r.height / 2, r.width]")
 		self.window.script("getSelection().removeAllRanges()")
