@@ -140,6 +140,8 @@ int on_set_running_loop(struct pt_regs *ctx)
 	thread_enter(t);
 	t->account.loop_calls++;
 	now = bpf_ktime_get_ns();
+	/* A wait of the inner run is not the outer callback's, which goes on from here. */
+	sched_settle(t);
 	frame = calling_frame(t);
 	under = frame ? rule_sweep(t, frame, AP_END_LOOP, now) : 0;
 	if (under > 0 && under <= AP_OPEN_MAX) {

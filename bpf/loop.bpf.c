@@ -46,8 +46,11 @@ static __always_inline void suspend_outer(struct ap_thread *t, __u32 under, __u6
 {
 	struct ap_open *o = rule_open(t, under - 1);
 
-	if (!o->suspend_ts && t->last_once != o->once && t->last_loop == o->loop)
-		o->suspend_ts = now;
+	if (o->suspend_ts || t->last_once == o->once || t->last_loop != o->loop)
+		return;
+	/* What it waited for until now is its own. */
+	sched_settle(t);
+	o->suspend_ts = now;
 }
 
 /* Without the probe code after asyncio.run() would look like an iteration that goes on. */

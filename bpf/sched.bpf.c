@@ -155,7 +155,9 @@ __noinline int sched_settle(struct ap_thread *t)
 
 		if (until > top->lo_ts)
 			top->lo_ts = until;
-		keep_longest(t, t->depth - 1, b);
+		/* The poll of an inner run is no wait of the callback that it suspends. */
+		if (!top->suspend_ts)
+			keep_longest(t, t->depth - 1, b);
 	} else if (t->iteration.start_ts || t->plain) {
 		keep_longest(t, RULE_ITERATION, b);
 	}

@@ -105,7 +105,13 @@ def report(results, name, target, case, profiler):
 		if record["pid"] == target.pid and record["id"] not in closed:
 			judged.say(case or "(outside)", f"never closed: {record['id']} {record['coro']}")
 			closed.add(record["id"])
-	for wanted, problems in sorted(judged.judge().items(), key=lambda item: item[0]):
+	judged.judge()
+	for truth, found in judged.pairs:
+		budget = found.record["budget_ms"] or {}
+		off = sum(judge.to_ns(budget.get(part)) or 0 for part in ("syscall", "runqueue"))
+		if off < 0.95 * truth.get("asleep_ns", 0):
+			judged.say(truth["case"], f"asleep for {truth['asleep_ns']} ns: {found.words()}")
+	for wanted, problems in sorted(judged.problems.items(), key=lambda item: item[0]):
 		if wanted in judged.skips:
 			results.skip(f"{name} {wanted}", judged.skips[wanted])
 		else:

@@ -104,7 +104,10 @@ static void test_forged(void **state)
 	assert_int_equal(strlen(kallsyms_find(symbols, 0xff)), KALLSYMS_NAME_SZ - 1);
 }
 
-/* Each line of code of the real file is found by its own address, by that name or an alias. */
+/*
+ * Each line of code of the real file is found by its own address, by that name or an alias; but
+ * for those of BPF programs, which come and go.
+ */
 static void test_this_kernel(void **state)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
@@ -128,7 +131,7 @@ static void test_this_kernel(void **state)
 		const char *found;
 
 		if (sscanf(line, "%llx %c %511s", &addr, &type, name) != 3 || !addr ||
-		    !strchr("tTwW", type))
+		    !strchr("tTwW", type) || strstr(line, "[bpf]"))
 			continue;
 		found = kallsyms_find(symbols, addr);
 		assert_non_null(found);
