@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			elf_string(e, s->vaddr, s->filesz);
 		}
 		elf_build_id_vaddr(e);
+		elf_section(e, ".AsyncioDebug", 104);
 		elf_dynsym(e, "PyContext_Type");
 		elf_symtab(e, "main");
 		elf_each_reference(e, "run", count, &references);

@@ -83,6 +83,7 @@ __attribute__((used)) static struct type task_type = {
 __attribute__((used)) uint64_t _PyRuntime[16] = {1};
 __attribute__((used)) uint64_t PyCode_Type[60] = {1};
 __attribute__((used)) const uint32_t Py_Version = 0x030b02f0;
+__attribute__((used, section(".AsyncioDebug"))) static uint64_t task_offsets[13] = {176};
 __attribute__((used)) static struct method *const keep = asyncio_methods;
 
 /* --- Copies of a file that may be changed ------------------------------------ */
@@ -221,6 +222,20 @@ static void test_finder(void **state)
 	assert_int_equal(asyncio.set_running_loop, in_file(_asyncio__set_running_loop));
 	assert_int_equal(asyncio.task_dealloc, in_file(TaskObj_dealloc));
 	assert_int_equal(asyncio.task_basicsize, 176);
+	elf__close(e);
+}
+
+static void test_section(void **state)
+{
+	struct elf *e = read_self();
+	uint64_t at = elf_section(e, ".AsyncioDebug", sizeof(task_offsets));
+
+	(void)state;
+	assert_int_equal(at, in_file(task_offsets));
+	assert_memory_equal(elf_bytes(e, at, sizeof(task_offsets)), task_offsets, 8);
+	assert_int_equal(elf_section(e, ".AsyncioDebug", sizeof(task_offsets) + 1), 0);
+	assert_int_equal(elf_section(e, "AsyncioDebug", 8), 0);
+	assert_int_equal(elf_section(e, ".comment", 1), 0); /* not loaded */
 	elf__close(e);
 }
 
@@ -412,7 +427,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_symbols),	  cmocka_unit_test(test_build_id),
-		cmocka_unit_test(test_finder),	  cmocka_unit_test(test_contradiction),
+		cmocka_unit_test(test_finder), cmocka_unit_test(test_section),	  cmocka_unit_test(test_contradiction),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_corrupted),
 		cmocka_unit_test(test_no_elf),	  cmocka_unit_test(test_huge_segment),
 	};

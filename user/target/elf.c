@@ -370,20 +370,31 @@ static void *read_section(const struct elf *e, int fd, const Elf64_Shdr *sh, uin
 	return data;
 }
 
-/* A missing or broken .symtab only makes the file count as stripped. */
-static void read_symtab(struct elf *e, int fd, const Elf64_Ehdr *eh)
+/* Section headers that are missing or broken are none at all. */
+static void read_sections(struct elf *e, int fd, const Elf64_Ehdr *eh)
 {
 	size_t size = eh->e_shnum * sizeof(Elf64_Shdr);
-	Elf64_Shdr *sh;
 
-	if (eh->e_shentsize != sizeof(*sh) || !eh->e_shnum || eh->e_shnum > SHDRS_MAX ||
+	if (eh->e_shentsize != sizeof(*e->section) || !eh->e_shnum || eh->e_shnum > SHDRS_MAX ||
 	    !in_file(e, eh->e_shoff, size))
 		return;
-	sh = malloc(size);
-	if (!sh || read_at(fd, sh, size, eh->e_shoff))
-		goto out;
-	for (unsigned int i = 0; i < eh->e_shnum; i++) {
-		if (sh[i].sh_type != SHT_SYMTAB || sh[i].sh_link >= eh->e_shnum ||
+	e->section = malloc(size);
+	if (!e->section || read_at(fd, e->section, size, eh->e_shoff))
+		return;
+	e->section_cnt = eh->e_shnum;
+	if (eh->e_shstrndx >= e->section_cnt)
+		return;
+	e->names = read_section(e, fd, &e->section[eh->e_shstrndx], STRINGS_MAX);
+	e->names_sz = e->names ? e->section[eh->e_shstrndx].sh_size : 0;
+}
+
+/* A missing or broken .symtab only makes the file count as stripped. */
+static void read_symtab(struct elf *e, int fd)
+{
+	const Elf64_Shdr *sh = e->section;
+
+	for (size_t i = 0; i < e->section_cnt; i++) {
+		if (sh[i].sh_type != SHT_SYMTAB || sh[i].sh_link >= e->section_cnt ||
 		    sh[sh[i].sh_link].sh_type != SHT_STRTAB)
 			continue;
 		e->symtab = read_section(e, fd, &sh[i], ELF_SYMBOLS_MAX * sizeof(Elf64_Sym));
@@ -392,8 +403,21 @@ static void read_symtab(struct elf *e, int fd, const Elf64_Ehdr *eh)
 		e->symtab_cnt = e->symtab && e->strtab ? sh[i].sh_size / sizeof(Elf64_Sym) : 0;
 		break;
 	}
-out:
-	free(sh);
+}
+
+uint64_t elf_section(const struct elf *e, const char *name, uint64_t size)
+{
+	uint64_t len = strlen(name) + 1;
+
+	for (size_t i = 0; i < e->section_cnt; i++) {
+		const Elf64_Shdr *sh = &e->section[i];
+
+		if (sh->sh_name < e->names_sz && e->names_sz - sh->sh_name >= len &&
+		    !memcmp(e->names + sh->sh_name, name, len) && sh->sh_flags & SHF_ALLOC &&
+		    sh->sh_size >= size)
+			return sh->sh_addr;
+	}
+	return 0;
 }
 
 int elf__read(int fd, struct elf **out)
@@ -423,7 +447,8 @@ int elf__read(int fd, struct elf **out)
 	if (!err)
 		err = read_dynamic(e);
 	if (!err) {
-		read_symtab(e, fd, &eh);
+		read_sections(e, fd, &eh);
+		read_symtab(e, fd);
 		*out = e;
 		e = NULL;
 	}
@@ -438,6 +463,8 @@ void elf__close(struct elf *e)
 	for (size_t i = 0; i < e->segment_cnt; i++)
 		free(e->data[i]);
 	free(e->reloc);
+	free(e->section);
+	free(e->names);
 	free(e->symtab);
 	free(e->strtab);
 	free(e);

@@ -59,6 +59,9 @@ int elf_is_code(const struct elf *e, uint64_t vaddr);
  */
 uint64_t elf_pointer(const struct elf *e, uint64_t vaddr);
 
+/* Where a loaded section of that name lies, 0: there is none, or it has fewer than `size` bytes. */
+uint64_t elf_section(const struct elf *e, const char *name, uint64_t size);
+
 /* Value of a defined symbol, 0: there is none. */
 uint64_t elf_dynsym(const struct elf *e, const char *name);
 /* In .symtab, where LTO may have added .lto_priv.N; never a .cold part. 0: there is none. */

@@ -39,6 +39,10 @@ struct elf {
 	uint64_t dynstr_sz;
 	size_t reloc_cnt, reloc_room;
 	struct elf_reloc *reloc; /* by slot */
+	size_t section_cnt;
+	Elf64_Shdr *section;
+	char *names;
+	uint64_t names_sz;
 	Elf64_Sym *symtab;
 	size_t symtab_cnt;
 	char *strtab;
