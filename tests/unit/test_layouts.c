@@ -11,10 +11,41 @@
 static struct ap_layout layout;
 static struct refusal why;
 
+/* _Py_DebugOffsets from its fourth word on, of Debian's 3.14.8 and 3.15.0 (x86-64). */
+/* clang-format off */
+static const uint32_t words_3_14[] = {
+	316616, 784, 808, 225864, 7280, 7272, 7344, 7360, 7408, 7688, 7672, 7680, 16, 7784, 0,
+	7800, 7792, 7992, 0, 832, 0, 8, 16, 72, 152, 160, 232, 32, 88, 8, 0, 56, 80, 74, 64, 0,
+	216, 112, 120, 128, 136, 68, 52, 96, 104, 208, 0, 16, 8, 416, 24, 88, 168, 40, 32, 16,
+	40, 24, 16, 200, 24, 40, 32, 48, 32, 40, 24, 16, 32, 16, 24, 40, 16, 32, 64, 32, 16, 40,
+	264, 192, 160, 24, 72, 67,
+};
+static const uint32_t words_3_15[] = {
+	346568, 912, 936, 226240, 7272, 7264, 7336, 7352, 7400, 7592, 7576, 7584, 16, 7736, 0,
+	7752, 7744, 7944, 0, 888, 0, 8, 16, 72, 80, 88, 96, 176, 184, 256, 32, 36, 40, 136, 288,
+	0, 88, 8, 0, 56, 80, 74, 64, 0, 216, 112, 120, 128, 136, 68, 52, 96, 104, 208, 0, 16, 8,
+	424, 24, 88, 168, 32, 288, 944, 888, 40, 32, 16, 40, 24, 16, 200, 24, 40, 32, 48, 32,
+	40, 24, 16, 32, 16, 24, 40, 16, 32, 64, 32, 16, 40, 56, 176, 112, 120, 1112, 104, 160,
+	24, 72, 67,
+};
+/* clang-format on */
+
+static void words_of(uint32_t version, const uint32_t *words, size_t size,
+		     uint64_t debug[LAYOUT_DEBUG_WORDS])
+{
+	memset(debug, 0, LAYOUT_DEBUG_WORDS * sizeof(*debug));
+	memcpy(debug, "xdebugpy", 8);
+	debug[1] = version;
+	for (size_t i = 0; i < size / sizeof(*words); i++)
+		debug[3 + i] = words[i];
+}
+
 /* The first words of _PyRuntime in CPython 3.13.0 (x86-64), those that are used. */
 static void words_3_13(uint64_t debug[LAYOUT_DEBUG_WORDS])
 {
-	static const uint16_t word[][2] = {
+	static const uint32_t word[][2] = {
+		{6, 194976}, {19, 304}, {28, 80},	  {34, 208},  {46, 416}, {61, 32}, {62, 16},
+		{63, 24},  {64, 40},  {65, 16},	  {66, 32},   {67, 64},	 {71, 248}, {3, 648},
 		{5, 632},  {9, 7344}, {10, 7392}, {18, 7760}, {21, 8},	 {23, 72},
 		{24, 152}, {25, 160}, {29, 8},	  {30, 0},    {31, 56},	 {32, 72},
 		{33, 70},  {35, 112}, {36, 120},  {37, 128},  {38, 136}, {39, 68},
@@ -149,6 +180,12 @@ static void test_impossible_debug_offsets(void **state)
 		{5, 7, "runtime_interpreters_main"},
 		{5, 1 << 20, "runtime_interpreters_main"},
 		{72, ~0ULL, "interp_collecting"},
+		{72, 248, "interp_collecting"},
+		{10, 194904, "interp_collecting"},
+		{66, 48, "bytes_data"},
+		{34, 136, "code_linetable"}, /* the structure would end before it */
+		{28, 56, "frame_instr"},
+		{19, 0, "thread_next"},
 	};
 	uint64_t debug[LAYOUT_DEBUG_WORDS];
 
@@ -161,6 +198,81 @@ static void test_impossible_debug_offsets(void **state)
 		assert_int_equal(why.code, EXIT_INTERPRETER);
 		assert_non_null(strstr(why.what, bad[i].name));
 	}
+}
+
+/* What Debian's builds say of themselves is what our own table has for them. */
+static void test_newer_versions(void **state)
+{
+	uint64_t debug[LAYOUT_DEBUG_WORDS];
+
+	(void)state;
+	words_of(V(14, 8), words_3_14, sizeof(words_3_14), debug);
+	assert_int_equal(layout_fill(V(14, 8), 168, debug, LAYOUT_DEBUG_WORDS, &layout, &why), 0);
+	assert_int_equal(layout.tag_mask, 3);
+	assert_int_equal(layout.runtime_interpreters_main, 816);
+	assert_int_equal(layout.gil_last_holder, 7792);
+	assert_int_equal(layout.interp_threads_head, 7344);
+	assert_int_equal(layout.interp_collecting, 7408 + 192);
+	assert_int_equal(layout.thread_native_id, 160);
+	assert_int_equal(layout.frame_owner, 74);
+	assert_int_equal(layout.frame_locals, 80);
+	assert_int_equal(layout.code_adaptive, 208);
+	assert_int_equal(layout.task_coro, 128);
+	words_of(V(15, 0), words_3_15, sizeof(words_3_15), debug);
+	assert_int_equal(layout_fill(V(15, 0), 168, debug, LAYOUT_DEBUG_WORDS, &layout, &why), 0);
+	assert_int_equal(layout.runtime_interpreters_main, 944);
+	assert_int_equal(layout.gil_last_holder, 7744);
+	assert_int_equal(layout.interp_threads_head, 7336);
+	assert_int_equal(layout.interp_collecting, 7400 + 112);
+	assert_int_equal(layout.thread_native_id, 184);
+	assert_int_equal(layout.frame_previous, 8);
+	assert_int_equal(layout.frame_instr, 56);
+	assert_int_equal(layout.code_linetable, 136);
+	assert_int_equal(layout.long_tag, 16);
+	assert_int_equal(layout.bytes_data, 32);
+	assert_int_equal(layout.str_ascii, 40);
+	/* a table of a neighbour is not read as one's own */
+	debug[1] = V(14, 8);
+	assert_int_equal(layout_fill(V(14, 8), 168, debug, LAYOUT_DEBUG_WORDS, &layout, &why), -1);
+}
+
+/* .AsyncioDebug of 3.14.8 and 3.15.0: name and coroutine of a Task. */
+static void test_task_offsets(void **state)
+{
+	static const uint64_t real[LAYOUT_TASK_WORDS] = {168, 136, 96, 108, 109, 128, 152, 225864,
+							 10880, 936, 864, 872, 880};
+	uint64_t debug[LAYOUT_DEBUG_WORDS], table[LAYOUT_TASK_WORDS];
+
+	(void)state;
+	words_of(V(14, 8), words_3_14, sizeof(words_3_14), debug);
+	assert_int_equal(layout_fill(V(14, 8), 0, debug, LAYOUT_DEBUG_WORDS, &layout, &why), 0);
+	assert_int_equal(layout_take_tasks(168, real, &layout, &why), 0);
+	assert_int_equal(layout.task_name, 136);
+	assert_int_equal(layout.task_coro, 128);
+	assert_int_equal(layout.task_state, 104);
+	/* a patch release that moved them says so, and is believed; where the state went it does not
+	 * say */
+	memcpy(table, real, sizeof(table));
+	table[0] = 176;
+	table[1] = 144;
+	table[5] = 136;
+	assert_int_equal(layout_take_tasks(176, table, &layout, &why), 0);
+	assert_int_equal(layout.task_name, 144);
+	assert_int_equal(layout.task_coro, 136);
+	assert_int_equal(layout.task_state, AP_NO_OFFSET);
+	/* the type itself says another size */
+	assert_int_equal(layout_take_tasks(168, table, &layout, &why), -1);
+	assert_int_equal(why.code, EXIT_INTERPRETER);
+	assert_non_null(strstr(why.what, "176"));
+	table[1] = 180;
+	assert_int_equal(layout_take_tasks(176, table, &layout, &why), -1);
+	assert_non_null(strstr(why.what, "task_name"));
+	table[1] = 144;
+	table[5] = 176;
+	assert_int_equal(layout_take_tasks(176, table, &layout, &why), -1);
+	assert_non_null(strstr(why.what, "task_coro"));
+	table[0] = ~0ULL;
+	assert_int_equal(layout_take_tasks(0, table, &layout, &why), -1);
 }
 
 static void test_other_builds(void **state)
@@ -191,6 +303,8 @@ int main(void)
 		cmocka_unit_test(test_version_text),
 		cmocka_unit_test(test_debug_offsets),
 		cmocka_unit_test(test_impossible_debug_offsets),
+		cmocka_unit_test(test_newer_versions),
+		cmocka_unit_test(test_task_offsets),
 		cmocka_unit_test(test_other_builds),
 	};
 

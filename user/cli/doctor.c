@@ -89,13 +89,14 @@ static void add_interpreter(json_t *target, json_t *degraded, json_t *sites,
 {
 	unsigned int i;
 
-	json_object_update_new(target, json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:b}",
+	json_object_update_new(target, json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:b, s:s}",
 						 "version", in->version_text, "build",
 						 in->stripped ? "stripped" : "with symbols", "file",
 						 in->file, "build_id", in->build_id, "stripped",
 						 in->stripped, "shared", in->shared, "asyncio",
 						 asyncio_words(in->asyncio), "asyncio_file",
-						 in->asyncio_file, "layout", true));
+						 in->asyncio_file, "layout", true,
+						 "layout_source", in->tables.source));
 	for (i = 0; i < in->degraded_cnt && i < INTERPRETER_DEGRADED_MAX; i++)
 		json_array_append_new(degraded, json_string(in->degraded[i]));
 	add_site(sites, &in->context_run);
@@ -240,7 +241,8 @@ static void print_target(const struct paint *p, const json_t *target, const json
 	fprintf(p->out, "  _asyncio     %s\n", text_of(target, "asyncio"));
 	if (*text_of(target, "asyncio_file"))
 		fprintf(p->out, "               %s\n", text_of(target, "asyncio_file"));
-	fprintf(p->out, "  layout       found and checked in the process\n");
+	fprintf(p->out, "  layout       from %s, checked in the process\n",
+		text_of(target, "layout_source"));
 	if (json_array_size(sites))
 		fprintf(p->out, "  probes\n");
 	json_array_foreach((json_t *)sites, i, site)

@@ -108,6 +108,17 @@ static inline int ap_is_run(void *ctx, __u64 code)
 	return class == FRAMES_RUN || class == FRAMES_NAMED_RUN;
 }
 
+int frames_read(struct frames *f, uint64_t frame, struct frames_one *out)
+{
+	struct ap_link link;
+
+	reading = f->memory;
+	if (ap_read_link(f->layout, frame, &link))
+		return -EFAULT;
+	*out = (struct frames_one){link.code, link.previous, link.lasti, !!link.shim};
+	return 0;
+}
+
 uint64_t frames_code(struct frames *f, uint64_t frame)
 {
 	__u64 code = 0, previous;

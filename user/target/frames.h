@@ -32,6 +32,12 @@ struct frames {
 	} cache[FRAMES_CACHE];
 };
 
+struct frames_one {
+	uint64_t code, previous;
+	int32_t lasti;
+	int shim; /* 1: a C shim, without code */
+};
+
 /* Where a loop stands on a chain; addresses as in struct ap_open. */
 struct frames_loop {
 	int has_run; /* 1: a callback is open, `run` and `run_prev` are set */
@@ -46,6 +52,9 @@ int frames_threads(struct frames *f, uint64_t interpreter, uint64_t *tstate, siz
 
 /* The frame that a thread runs, 0: none. */
 uint64_t frames_current(struct frames *f, uint64_t tstate);
+
+/* One frame of a chain. 0, or -EFAULT. */
+int frames_read(struct frames *f, uint64_t frame, struct frames_one *out);
 
 /* Code of a frame, and local 0 of it (`self` of a method); 0: unreadable. */
 uint64_t frames_code(struct frames *f, uint64_t frame);

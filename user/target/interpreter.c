@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "target/elf.h"
+#include "target/fit.h"
 #include "target/frames.h"
 #include "target/layouts.h"
 #include "target/maps.h"
@@ -31,6 +32,7 @@
 #define INTERVAL_MAX_US 3600000000ULL /* an hour: nobody asks for more */
 #define LONG_MAX_NS	10000000ULL
 
+static const char remedy_send[] = "send `asyncprof doctor -p PID` to the developers";
 static const char remedy_python[] = "give the pid of a running CPython program";
 
 /* What is at hand while one interpreter is found. */
@@ -146,10 +148,10 @@ static int is_running(const struct search *s, const struct elf *e, uint64_t bias
 	uint8_t file[ELF_BUILD_ID_MAX], mapped[ELF_BUILD_ID_MAX];
 	size_t size = elf_build_id(e, file);
 
-	if (!size)
+	/* A read may take too long on a busy machine: that tells nothing of the file. */
+	if (!size || memory_read(s->memory, bias + elf_build_id_vaddr(e), mapped, size))
 		return !doubtful;
-	return !memory_read(s->memory, bias + elf_build_id_vaddr(e), mapped, size) &&
-	       !memcmp(file, mapped, size);
+	return !memcmp(file, mapped, size);
 }
 
 static int load_file(struct search *s, const struct mapping *map, struct elf **elf, uint64_t *bias,
@@ -198,15 +200,19 @@ static int find_version(struct search *s, const struct symbols *sym, struct inte
 static int find_layout(struct search *s, const struct symbols *sym, uint32_t task_basicsize,
 		       struct interpreter *in, struct refusal *why)
 {
-	uint64_t debug[LAYOUT_DEBUG_WORDS];
-	const void *in_file = elf_bytes(s->elf, sym->runtime, sizeof(debug));
-	size_t cnt = LAYOUT_DEBUG_WORDS;
+	const struct tables_from from = {
+		.python = s->elf,
+		.asyncio = in->asyncio == ASYNCIO_LIBRARY    ? s->asyncio_elf
+			   : in->asyncio == ASYNCIO_BUILT_IN ? s->elf
+							     : NULL,
+		.runtime = sym->runtime,
+		.bias = s->bias,
+		.memory = s->memory,
+		.version = in->version,
+		.task_basicsize = task_basicsize,
+	};
 
-	if (in_file)
-		memcpy(debug, in_file, sizeof(debug));
-	else if (memory_read(s->memory, in->runtime, debug, sizeof(debug)))
-		cnt = 0;
-	return layout_fill(in->version, task_basicsize, debug, cnt, &in->layout, why);
+	return tables_read(&from, &in->layout, &in->tables, why);
 }
 
 static uint64_t read_word(struct search *s, uint64_t addr)
@@ -292,6 +298,7 @@ static int find_state(struct search *s, struct interpreter *in, struct refusal *
 	static const long wait_ms[] = {20, 80, 320};
 	const struct ap_layout *l = &in->layout;
 	uint64_t main_at = in->runtime + l->runtime_interpreters_main, head;
+	uint32_t collecting = 0;
 	int ready = 0;
 
 	for (size_t i = 0; i < sizeof(wait_ms) / sizeof(wait_ms[0]) && !ready; i++) {
@@ -309,22 +316,54 @@ static int find_state(struct search *s, struct interpreter *in, struct refusal *
 			      "the Python in process %d is starting or shutting down",
 			      (int)process_pid(s->process));
 	if (!ready)
-		return refuse(why, EXIT_INTERPRETER,
-			      "send `asyncprof doctor -p PID` to the developers",
-			      "the thread list of CPython %s is not where its version has it",
-			      in->version_text);
+		return refuse(why, EXIT_INTERPRETER, remedy_send,
+			      "interp_threads_head of CPython %s is not where %s has it: no thread "
+			      "of process %d is listed there",
+			      in->version_text, in->tables.source, (int)process_pid(s->process));
 	in->gil_holder =
 		(l->gil_in_runtime ? in->runtime : in->main_interpreter) + l->gil_last_holder;
 	if (check_gil(s, in))
-		return refuse(
-			why, EXIT_INTERPRETER, "send `asyncprof doctor -p PID` to the developers",
-			"the GIL of CPython %s is not where its version has it", in->version_text);
+		return refuse(why, EXIT_INTERPRETER, remedy_send,
+			      "gil_last_holder of CPython %s is not where %s has it",
+			      in->version_text, in->tables.source);
 	in->collecting = l->interp_collecting ? in->main_interpreter + l->interp_collecting : 0;
+	/* An int that is 0 or 1 (Include/internal/pycore_interp_structs.h, struct _gc_runtime_state). */
+	if (in->collecting &&
+	    (memory_read(s->memory, in->collecting, &collecting, sizeof(collecting)) ||
+	     collecting > 1))
+		return refuse(why, EXIT_INTERPRETER, remedy_send,
+			      "interp_collecting of CPython %s is not where %s has it",
+			      in->version_text, in->tables.source);
 	/* struct pyinterpreters: head lies before main (Include/internal/pycore_runtime.h) */
 	head = read_word(s, main_at - 8);
 	if (head != in->main_interpreter)
 		degrade(in, "sub-interpreters are not observed, only the main one");
 	return 0;
+}
+
+static uint64_t loaded(const struct search *s, uint64_t vaddr)
+{
+	return vaddr ? s->bias + vaddr : 0;
+}
+
+static int check_fit(struct search *s, const struct symbols *sym, const struct interpreter *in,
+		     struct refusal *why)
+{
+	const struct fit fit = {
+		.memory = s->memory,
+		.layout = &in->layout,
+		.types = {loaded(s, sym->code_type), loaded(s, sym->str_type),
+			  loaded(s, sym->bytes_type), loaded(s, sym->int_type)},
+		.interpreter = in->main_interpreter,
+		.task_heads = in->tables.task_heads,
+		.task_node = in->tables.task_node,
+	};
+	const char *bad = fit_misfit(&fit);
+
+	return bad ? refuse(why, EXIT_INTERPRETER, remedy_send,
+			    "%s of CPython %s is not where %s has it", bad, in->version_text,
+			    in->tables.source)
+		   : 0;
 }
 
 static void place_site(struct site *site, int fd, const char *file)
@@ -497,10 +536,11 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 		goto out;
 	set_build(s.elf, out);
 	out->runtime = s.bias + sym.runtime;
-	out->code_type = sym.code_type ? s.bias + sym.code_type : 0;
+	out->code_type = loaded(&s, sym.code_type);
 	if (find_version(&s, &sym, out, why) || find_asyncio(&s, out, &asyncio, why) ||
 	    find_layout(&s, &sym, asyncio.task_basicsize, out, why) || find_state(&s, out, why) ||
-	    find_sites(&s, &sym, &asyncio, out, why) || check_loops(&s, out, why))
+	    check_fit(&s, &sym, out, why) || find_sites(&s, &sym, &asyncio, out, why) ||
+	    check_loops(&s, out, why))
 		goto out;
 	if (!process_is_same(p)) {
 		refuse(why, EXIT_NO_PROCESS, NULL, "process %d exited or called exec meanwhile",

@@ -18,6 +18,7 @@
 #include "record.h"
 #include "refusal.h"
 #include "sites.h"
+#include "tables.h"
 
 #define INTERPRETER_DEGRADED_MAX 8
 #define INTERPRETER_TEXT_SZ	 160
@@ -39,6 +40,7 @@ struct interpreter {
 	char build_id[65];	/* hex, "" for none */
 
 	struct ap_layout layout;
+	struct tables tables; /* where it comes from */
 	uint64_t runtime; /* addresses in the process; 0: unknown */
 	uint64_t main_interpreter;
 	uint64_t gil_holder; /* of last_holder */

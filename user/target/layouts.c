@@ -128,41 +128,62 @@ static const struct task_row {
 
 /*
  * Index of the u64 in _Py_DebugOffsets, Include/internal/pycore_runtime.h
- * (pycore_debug_offsets.h from 3.14).
+ * (pycore_debug_offsets.h from 3.14). The table gives each structure's size as
+ * well: a field that does not end within it is none.
  */
 #define MINOR_DEBUG 13
+enum { RUNTIME, INTERP, THREAD, FRAME, CODE, TYPE, LONG, BYTES, STR, GC };
+
+static const uint16_t sizes[][MINOR_LAST - MINOR_DEBUG + 1] = {
+	/*		3.13 3.14 3.15 */
+	[RUNTIME] =	{  3,   3,   3 },
+	[INTERP] =	{  6,   6,   6 },
+	[THREAD] =	{ 19,  22,  22 },
+	[FRAME] =	{ 28,  31,  39 },
+	[CODE] =	{ 34,  39,  47 },
+	[TYPE] =	{ 46,  52,  60 },
+	[LONG] =	{ 61,  71,  83 },
+	[BYTES] =	{ 64,  74,  86 },
+	[STR] =		{ 67,  77,  89 },
+	[GC] =		{ 71,  81,  94 },
+};
+
 static const struct word {
 	const char *name;
 	uint16_t at, size;
 	uint16_t index[MINOR_LAST - MINOR_DEBUG + 1];
-	uint16_t align;
+	uint8_t owner, width;
 	uint32_t max;
 } words[] = {
-#define WORD(name, align, max, ...)                                                                \
+#define WORD(name, owner, width, max, ...)                                                         \
 	{ #name, offsetof(struct ap_layout, name), sizeof(((struct ap_layout *)0)->name),          \
-	  { __VA_ARGS__ }, align, max }
+	  { __VA_ARGS__ }, owner, width, max }
 #define FRAME_MAX (AP_FRAME_WORDS * 8 - 8)
-	/*			   align	   max   3.13 3.14 3.15 */
-	WORD(interp_threads_head,	8,    0x1000000,    9,   9,   9),
-	WORD(gil_last_holder,		8,    0x1000000,   18,  19,  19),
-	WORD(thread_next,		8,	 0x1000,   21,  24,  24),
-	WORD(thread_frame,		8,	 0x1000,   23,  26,  26),
-	WORD(thread_native_id,		8,	 0x1000,   25,  28,  31),
-	WORD(frame_previous,		8,    FRAME_MAX,   29,  32,  40),
-	WORD(frame_code,		8,    FRAME_MAX,   30,  33,  41),
-	WORD(frame_instr,		8,    FRAME_MAX,   31,  34,  42),
-	WORD(frame_locals,		8,	 0x1000,   32,  35,  43),
-	WORD(frame_owner,		1,    FRAME_MAX,   33,  36,  44),
-	WORD(code_filename,		8,	 0x1000,   35,  40,  48),
-	WORD(code_name,			8,	 0x1000,   36,  41,  49),
-	WORD(code_qualname,		8,	 0x1000,   37,  42,  50),
-	WORD(code_linetable,		8,	 0x1000,   38,  43,  51),
-	WORD(code_firstlineno,		4,	 0x1000,   39,  44,  52),
-	WORD(code_adaptive,		8,	 0x1000,   43,  48,  56),
-	WORD(type_name,			8,	 0x1000,   47,  53,  61),
-	WORD(str_state,			4,	 0x1000,   68,  78,  90),
-	WORD(str_length,		8,	 0x1000,   69,  79,  91),
-	WORD(str_ascii,			8,	 0x1000,   70,  80,  92),
+	/*			  owner	 width	       max   3.13 3.14 3.15 */
+	WORD(interp_threads_head, INTERP,    8,  0x1000000,    9,   9,   9),
+	WORD(gil_last_holder,	  INTERP,    8,  0x1000000,   18,  19,  19),
+	WORD(thread_next,	  THREAD,    8,	    0x1000,   21,  24,  24),
+	WORD(thread_frame,	  THREAD,    8,	    0x1000,   23,  26,  26),
+	WORD(thread_native_id,	  THREAD,    8,	    0x1000,   25,  28,  31),
+	WORD(frame_previous,	  FRAME,     8,  FRAME_MAX,   29,  32,  40),
+	WORD(frame_code,	  FRAME,     8,  FRAME_MAX,   30,  33,  41),
+	WORD(frame_instr,	  FRAME,     8,  FRAME_MAX,   31,  34,  42),
+	WORD(frame_locals,	  FRAME,     8,	    0x1000,   32,  35,  43),
+	WORD(frame_owner,	  FRAME,     1,  FRAME_MAX,   33,  36,  44),
+	WORD(code_filename,	  CODE,	     8,	    0x1000,   35,  40,  48),
+	WORD(code_name,		  CODE,	     8,	    0x1000,   36,  41,  49),
+	WORD(code_qualname,	  CODE,	     8,	    0x1000,   37,  42,  50),
+	WORD(code_linetable,	  CODE,	     8,	    0x1000,   38,  43,  51),
+	WORD(code_firstlineno,	  CODE,	     4,	    0x1000,   39,  44,  52),
+	WORD(code_adaptive,	  CODE,	     8,	    0x1000,   43,  48,  56),
+	WORD(type_name,		  TYPE,	     8,	    0x1000,   47,  53,  61),
+	WORD(long_tag,		  LONG,	     8,	    0x1000,   62,  72,  84),
+	WORD(long_digit,	  LONG,	     4,	    0x1000,   63,  73,  85),
+	WORD(bytes_size,	  BYTES,     8,	    0x1000,   65,  75,  87),
+	WORD(bytes_data,	  BYTES,     1,	    0x1000,   66,  76,  88),
+	WORD(str_state,		  STR,	     4,	    0x1000,   68,  78,  90),
+	WORD(str_length,	  STR,	     8,	    0x1000,   69,  79,  91),
+	WORD(str_ascii,		  STR,	     8,	    0x1000,   70,  80,  92),
 };
 
 /* The same for sums: runtime.interpreters_head (main follows it), interp.gc + gc.collecting. */
@@ -170,6 +191,10 @@ static const uint16_t word_head[] = { 5, 5, 5 };
 static const uint16_t word_gc[] = { 10, 11, 11 };
 static const uint16_t word_collecting[] = { 72, 82, 95 };
 /* clang-format on */
+
+/* Index of the u64 in Py_AsyncioModuleDebugOffsets, Modules/_asynciomodule.c, 3.14 and 3.15 */
+enum { TASK_SIZE = 0, TASK_NAME = 1, TASK_CORO = 5 };
+#define TASK_MAX 4096
 
 static const char remedy[] = "use a regular release of CPython 3.8 to 3.15";
 
@@ -217,7 +242,7 @@ static int take_debug(uint32_t version, const uint64_t *debug, size_t cnt, struc
 		      struct refusal *why)
 {
 	uint32_t column = (version >> 16 & 0xff) - MINOR_DEBUG;
-	uint64_t head, collecting;
+	uint64_t head, gc, collecting;
 	const char *bad = NULL;
 
 	if (!debug || cnt < LAYOUT_DEBUG_WORDS || memcmp(debug, "xdebugpy", 8))
@@ -233,26 +258,58 @@ static int take_debug(uint32_t version, const uint64_t *debug, size_t cnt, struc
 	for (size_t i = 0; !bad && i < sizeof(words) / sizeof(words[0]); i++) {
 		uint64_t value = debug[words[i].index[column]];
 
-		if (value % words[i].align || value >= words[i].max)
+		if (value % words[i].width || value >= words[i].max ||
+		    value + words[i].width > debug[sizes[words[i].owner][column]])
 			bad = words[i].name;
 		else
 			set_field(out, words[i].at, words[i].size, (uint32_t)value);
 	}
 	head = debug[word_head[column]];
-	if (!bad && (head % 8 || head >= NO - 8))
+	if (!bad && (head % 8 || head >= NO - 8 || head + 16 > debug[sizes[RUNTIME][column]]))
 		bad = "runtime_interpreters_main";
 	out->runtime_interpreters_main = (uint16_t)(head + 8);
-	collecting = debug[word_gc[column]] + debug[word_collecting[column]];
-	if (!bad && (debug[word_gc[column]] >= 0x1000000 || collecting >= 0x1000000 ||
-		     collecting % 4 || !collecting))
+	gc = debug[word_gc[column]];
+	collecting = debug[word_collecting[column]];
+	if (!bad && (gc >= 0x1000000 || collecting % 4 || collecting >= 0x1000 ||
+		     collecting + 4 > debug[sizes[GC][column]] ||
+		     gc + collecting + 4 > debug[sizes[INTERP][column]]))
 		bad = "interp_collecting";
-	out->interp_collecting = (uint32_t)collecting;
+	out->interp_collecting = (uint32_t)(gc + collecting);
 	/* walk.h reads code and previous in one go: 16 bytes at 0. */
 	if (!bad && (out->frame_code || out->frame_previous != 8))
 		bad = "frame_previous";
 	if (bad)
 		return refuse(why, EXIT_INTERPRETER, remedy,
 			      "the interpreter's own debug offsets give an impossible %s", bad);
+	return 0;
+}
+
+int layout_take_tasks(uint32_t basicsize, const uint64_t *table, struct ap_layout *out,
+		      struct refusal *why)
+{
+	uint64_t size = table[TASK_SIZE];
+	static const struct {
+		const char *name;
+		uint8_t index;
+	} fields[] = {{"task_name", TASK_NAME}, {"task_coro", TASK_CORO}};
+
+	if (size > TASK_MAX || (basicsize && size != basicsize))
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "_asyncio's own debug offsets are for a Task of %llu bytes, not of %u",
+			      (unsigned long long)size, basicsize);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		uint64_t value = table[fields[i].index];
+
+		if (value % 8 || value >= size)
+			return refuse(why, EXIT_INTERPRETER, remedy,
+				      "_asyncio's own debug offsets give an impossible %s",
+				      fields[i].name);
+	}
+	/* Where the state is it does not say. */
+	if (fill_task(out->version & 0xff, (uint32_t)size, out))
+		out->task_state = NO;
+	out->task_name = (uint16_t)table[TASK_NAME];
+	out->task_coro = (uint16_t)table[TASK_CORO];
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "refusal.h"
 
 #define LAYOUT_DEBUG_WORDS 160 /* u64 read from the start of _PyRuntime */
+#define LAYOUT_TASK_WORDS  13  /* u64 of .AsyncioDebug */
 
 /*
  * `version`: PY_VERSION_HEX. `task_basicsize`: tp_basicsize of _asyncio.Task,
@@ -27,6 +28,14 @@
  */
 int layout_fill(uint32_t version, uint32_t task_basicsize, const uint64_t *debug, size_t debug_cnt,
 		struct ap_layout *out, struct refusal *why);
+
+/*
+ * From 3.14 on _asyncio publishes where a Task keeps its name and coroutine: `table`, the
+ * LAYOUT_TASK_WORDS first u64 of its section. It beats our own, for which layout_fill() then takes
+ * the `task_basicsize` 0. 0, or -1 with `why`.
+ */
+int layout_take_tasks(uint32_t task_basicsize, const uint64_t *table, struct ap_layout *out,
+		      struct refusal *why);
 
 /* "3.13.0rc2" from PY_VERSION_HEX. */
 void layout_version_text(uint32_t version, char *buf, size_t size);

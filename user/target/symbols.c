@@ -104,7 +104,7 @@ static uint64_t find_data(const struct elf *e, const char *name)
 
 int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why)
 {
-	static const char remedy[] = "use a regular build of CPython 3.11 or 3.13";
+	static const char remedy[] = "use a regular build of CPython 3.8 to 3.15";
 	const uint32_t flags = METH_FASTCALL | METH_KEYWORDS;
 	uint64_t type = find_data(e, "PyContext_Type");
 	uint64_t named = elf_symtab(e, "context_run");
@@ -131,6 +131,9 @@ int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why)
 			      "the interpreter does not export _PyRuntime");
 	out->version_word = find_data(e, "Py_Version");
 	out->code_type = find_data(e, "PyCode_Type");
+	out->str_type = find_data(e, "PyUnicode_Type");
+	out->bytes_type = find_data(e, "PyBytes_Type");
+	out->int_type = find_data(e, "PyLong_Type");
 	return 0;
 }
 

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define GIL_BEFORE 8   /* struct _gil_runtime_state begins 8 bytes before last_holder */
-#define GIL_SZ	   208 /* its size, 3.8 to 3.13 (Include/internal/pycore_gil.h) */
+#define GIL_SZ	   208 /* its size, 3.8 to 3.15 (Include/internal/pycore_gil.h) */
 #define LINES_MAX  65536
 #define FDS_MAX	   65536 /* polled descriptors believed */
 
