@@ -20,8 +20,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BASE = os.path.join(ROOT, "build", "interpreters")
 INDEX = os.path.join(BASE, "index.json")
 
-# Minor version -> Debian suite that ships it.
-DEBIAN = {"3.11": "bookworm", "3.13": "trixie"}
+# Minor version -> Debian suites that ship it, the calmest first: testing and unstable move on.
+DEBIAN = {"3.9": ("bullseye",), "3.11": ("bookworm",), "3.13": ("trixie",), "3.14": ("forky", "sid"),
+	  "3.15": ("forky", "sid")}
 PYENV = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 MODULES = ("greenlet", "nest_asyncio", "anyio", "uvloop")
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x86_64",
@@ -69,12 +70,13 @@ def libpython(python):
 def describe(name, python, root=""):
 	"""Ask the interpreter itself; `root` is the tree that it is chrooted into, or empty."""
 	code = ("import sys, sysconfig, asyncio, ctypes; "
-		"print('%d.%d.%d' % sys.version_info[:3]); print(sysconfig.get_paths()['include'])")
+		"print('%d.%d.%d' % sys.version_info[:3]); print(sysconfig.get_paths()['include']); "
+		"print(int('_asyncio' in sys.builtin_module_names))")
 	argv = [python, "-c", code]
 	if root:
 		argv = ["chroot", root] + argv
 	try:
-		version, include = output(argv).split("\n")[:2]
+		version, include, built_in = output(argv).split("\n")[:3]
 	except (subprocess.CalledProcessError, OSError) as error:
 		said = (getattr(error, "output", "") or str(error)).strip().split("\n")[-1]
 		raise Missing(f"{python} does not start: {said}", f"rm -r {root}" if root else "")
@@ -82,6 +84,7 @@ def describe(name, python, root=""):
 	minor = ".".join(version.split(".")[:2])
 	return {"name": name, "python": python, "root": root, "version": version, "minor": minor,
 		"stripped": is_stripped(libpython(root + python)), "modules": [], "site": "",
+		"asyncio_built_in": built_in == "1",
 		"include": include if os.path.exists(include + "/Python.h") else ""}
 
 
@@ -113,9 +116,8 @@ def archive_uri():
 		      "configure one in /etc/apt/sources.list.d")
 
 
-def unpack_debian(minor):
+def unpack_debian(minor, suite):
 	"""Fetch and unpack a suite's interpreter; apt resolves the whole closure from nothing."""
-	suite = DEBIAN[minor]
 	name = f"debian-{minor}"
 	tree = os.path.join(BASE, name)
 	python = f"/usr/bin/python{minor}"
@@ -153,6 +155,10 @@ def unpack_debian(minor):
 				      + error.output.strip().split("\n")[-1],
 				      f"run {sys.argv[0]} again with the Debian archive reachable")
 		shutil.rmtree(state)
+		# As its postinst would: an import in a test is then no stall of its own.
+		subprocess.run(["chroot", tree, python, "-m", "compileall", "-q", "-x",
+				"test|idlelib|ensurepip|lib2to3|tkinter|config-",
+				f"/usr/lib/python{minor}"], stdout=subprocess.DEVNULL)
 		open(tree + "/.complete", "w").close()
 	return describe(name, python, tree)
 
@@ -161,7 +167,13 @@ def debian(minor):
 	try:
 		return debian_system(minor)
 	except Missing:
-		return unpack_debian(minor)
+		pass
+	for suite in DEBIAN[minor][:-1]:
+		try:
+			return unpack_debian(minor, suite)
+		except Missing:
+			continue
+	return unpack_debian(minor, DEBIAN[minor][-1])
 
 
 def pyenv(minor):
@@ -172,6 +184,16 @@ def pyenv(minor):
 		raise Missing(f"pyenv has no {minor}",
 			      f"PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install {minor}")
 	return describe(f"pyenv-{minor}", sorted(found)[-1])
+
+
+def standalone(_):
+	"""python-build-standalone, all modules linked in, where uv has installed one: the newest."""
+	base = os.environ.get("UV_PYTHON_INSTALL_DIR", os.path.expanduser("~/.local/share/uv/python"))
+	found = glob.glob(base + "/cpython-3.*-linux-x86_64-gnu/bin/python3.[0-9]*[0-9]")
+	if not found:
+		raise Missing("PyPI, npm and crates.io have no package with python-build-standalone in it",
+			      "uv python install 3.13")
+	return describe("standalone", max(found, key=lambda path: int(path.rsplit(".", 1)[1])))
 
 
 def pip_argv():
@@ -220,6 +242,7 @@ def find():
 	os.makedirs(BASE, exist_ok=True)
 	wanted = [(f"debian-{minor}", debian, minor) for minor in DEBIAN]
 	wanted += [(f"pyenv-{minor}", pyenv, minor) for minor in PYENV]
+	wanted += [("standalone", standalone, None)]
 	for name, make, minor in wanted:
 		try:
 			interpreter = make(minor)

@@ -152,7 +152,7 @@ def run_interpreter(results, interpreter):
 
 def run(results, interpreters):
 	for interpreter in interpreters:
-		if interpreter["minor"] not in ("3.11", "3.13"):
+		if interpreter["minor"] not in ("3.11", "3.13", "3.14", "3.15"):
 			continue
 		try:
 			run_interpreter(results, interpreter)

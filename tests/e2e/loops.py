@@ -49,6 +49,14 @@ def no_asyncio_yet(profiler, target):
 	target.send("go")
 
 
+def asyncio_built_in(profiler, target):
+	"""Where _asyncio is part of the interpreter there is nothing to wait for."""
+	profiler.started()
+	target.send("import")
+	target.wait("imported")
+	target.send("go")
+
+
 def main_thread_leaves(profiler, target):
 	profiler.started()
 	target.send("go")
@@ -59,10 +67,11 @@ def main_thread_leaves(profiler, target):
 
 def run(results, interpreters):
 	for interpreter in interpreters:
-		if interpreter["minor"] not in ("3.11", "3.13"):
+		if interpreter["minor"] not in ("3.11", "3.13", "3.14", "3.15"):
 			continue
+		later = asyncio_built_in if interpreter["asyncio_built_in"] else no_asyncio_yet
 		for program, loops_min, before in (("many_loops.py", 12, None),
-						   ("asyncio_later.py", 1, no_asyncio_yet),
+						   ("asyncio_later.py", 1, later),
 						   ("main_thread_leaves.py", 1, main_thread_leaves)):
 			try:
 				attach_and_judge(results, interpreter, program, loops_min, before)

@@ -132,7 +132,7 @@ def long_before(results, interpreter, kind):
 
 def run(results, interpreters):
 	for interpreter in interpreters:
-		if interpreter["minor"] not in ("3.11", "3.13"):
+		if interpreter["minor"] not in ("3.11", "3.13", "3.14", "3.15"):
 			continue
 		for kind in KINDS:
 			for what in (under_our_eyes, long_before):

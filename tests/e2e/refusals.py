@@ -118,7 +118,8 @@ def ends_meanwhile(results, interpreter, what):
 			problems += refused(got, 3)
 		elif got.returncode or '"summary"' not in got.stdout:
 			problems.append(f"turn {turn}: exit code {got.returncode}: {got.stderr}")
-	results.check(f"a target that {what} while attaching (seed {seed}, codes {codes})", problems)
+	results.check(f"{interpreter['name']} that {what} while attaching (seed {seed}, codes {codes})",
+		      problems)
 
 
 def without_btf(results, pid):
@@ -164,5 +165,9 @@ def run(results, interpreters):
 		without_btf(results, target.pid)
 	for what in ("exits", "execs"):
 		ends_meanwhile(results, one[0], what)
+	for interpreter in interpreters:
+		what = {"debian-3.14": "exits", "debian-3.15": "execs"}.get(interpreter["name"])
+		if what and interpreter is not one[0]:
+			ends_meanwhile(results, interpreter, what)
 	unsupported(results)
 	foreign_loop(results, interpreters)

@@ -124,6 +124,10 @@ def run(results, interpreters):
 	build_hook()
 	for interpreter in interpreters:
 		for names, hits_min in ((TOGETHER, 1000), (("without_accelerator",), 10)):
+			if names != TOGETHER and interpreter["asyncio_built_in"]:
+				results.skip(f"{interpreter['name']} {names[0]}", "its _asyncio is part of "
+					     "the interpreter: no file tells that nothing imports it")
+				continue
 			try:
 				run_interpreter(results, interpreter, names, hits_min)
 			except harness.Hang as hang:

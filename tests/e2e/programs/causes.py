@@ -8,6 +8,7 @@ cases. Parts of the budget are measured here with the thread's own clocks and sc
 """
 import asyncio
 import ctypes
+import encodings.idna  # noqa: F401; with the first look-up of a name, it would be a stall of its own
 import fcntl
 import functools
 import gc
@@ -36,6 +37,7 @@ with open(__file__) as source:
 			MARKS[found.group(1)] = number
 FILE = os.path.abspath(__file__)
 CHILD = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(0.1)"]
+POLL = "ppoll" if sys.version_info >= (3, 15) else "poll"
 SLEEP = "clock_nanosleep" if sys.version_info >= (3, 11) else "pselect6"
 
 
@@ -245,7 +247,7 @@ async def nested_selector():
 	os.close(writer)
 
 
-@case("poll", syscall="poll")
+@case("poll", syscall=POLL)
 async def select_poll():
 	poll = select.poll()
 	pairs = [os.pipe() for _ in range(8)]

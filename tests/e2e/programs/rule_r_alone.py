@@ -4,6 +4,7 @@
 The same words as in rule_r_callbacks.py.
 """
 import asyncio
+import contextlib
 import contextvars
 import ctypes
 import os
@@ -59,6 +60,19 @@ def nested_same_loop():
 		time.sleep(0.06)
 
 
+@contextlib.contextmanager
+def outside_the_loop():
+	"""For another loop on this thread: from 3.14 on a thread has one current task, not each loop."""
+	loop = asyncio._get_running_loop()
+	thread_has_task = sys.version_info >= (3, 14)
+	task = asyncio.tasks._swap_current_task(loop, None) if thread_has_task else None
+	asyncio._set_running_loop(None)
+	yield
+	asyncio._set_running_loop(loop)
+	if thread_has_task:
+		asyncio.tasks._swap_current_task(loop, task)
+
+
 @case
 def greenlets():
 	try:
@@ -86,12 +100,10 @@ def greenlets():
 			time.sleep(0.03)
 
 	def runs_a_loop():
-		running = asyncio._get_running_loop()
-		asyncio._set_running_loop(None)
-		loop = asyncio.new_event_loop()
-		loop.run_until_complete(inner())
-		loop.close()
-		asyncio._set_running_loop(running)
+		with outside_the_loop():
+			loop = asyncio.new_event_loop()
+			loop.run_until_complete(inner())
+			loop.close()
 
 	async def main():
 		mark = await gate()
@@ -126,9 +138,8 @@ def greenlets():
 		with during("first, interrupted", task="first"):
 			asyncio.current_task().set_name("first")
 			time.sleep(0.03)
-			running = asyncio._get_running_loop()
-			second_greenlet.switch()
-			asyncio._set_running_loop(running)
+			with outside_the_loop():
+				second_greenlet.switch()
 			time.sleep(0.03)
 		await rest()
 
@@ -140,15 +151,13 @@ def greenlets():
 		await rest(0.02)
 		with during("second, interrupted", task="second"):
 			time.sleep(0.02)
-			running = asyncio._get_running_loop()
-			main_greenlet.switch()
-			asyncio._set_running_loop(running)
+			with outside_the_loop():
+				main_greenlet.switch()
 			time.sleep(0.02)
 		await rest()
 
 	def run_second():
 		loop = asyncio.new_event_loop()
-		asyncio._set_running_loop(None)
 		loop.run_until_complete(second())
 		loop.close()
 	second_greenlet = greenlet.greenlet(run_second)
