@@ -53,6 +53,8 @@ def check_cause(truth, report, root):
 	wanted = list(truth["cause"])
 	if truth["run_delay"] > 0.8 * truth["on_cpu"] and "cpu" in wanted:
 		wanted.append("runqueue")  # the machine's own doing: others were on its CPU
+	if truth["run_delay"] > 0.4 * (truth["b"] - truth["a"]) and "throttled" not in wanted:
+		wanted.append("runqueue")  # by the kernel's own account
 	if r["cause"] not in wanted and not (truth.get("close") and set(wanted) & set(r["causes"])):
 		problems.append(f"cause: wanted {'/'.join(wanted)}, got {r['cause']} of {r['causes']}: "
 				+ report.words())
