@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			elf_pointer(e, s->vaddr);
 			elf_is_code(e, s->vaddr);
 			elf_function_end(e, s->vaddr + s->filesz / 2);
+			elf_is_function(e, s->vaddr + s->filesz / 2);
 			elf_offset(e, s->vaddr + s->filesz - 1, &offset);
 			elf_string(e, s->vaddr, s->filesz);
 		}

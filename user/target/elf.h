@@ -69,6 +69,9 @@ uint64_t elf_symtab(const struct elf *e, const char *name);
 /* Where the function that holds vaddr ends, by .symtab or .eh_frame_hdr's next entry; 0: unknown.
  */
 uint64_t elf_function_end(const struct elf *e, uint64_t vaddr);
+/* 1 when a function, or a part that was moved away from one, begins at vaddr: .eh_frame_hdr
+ * decides, without it .symtab. */
+int elf_is_function(const struct elf *e, uint64_t vaddr);
 
 /*
  * Calls `visit` for each 8-byte slot that holds the address of `string`

@@ -116,41 +116,73 @@ static uint64_t end_by_symtab(const struct elf *e, uint64_t vaddr)
 	return 0;
 }
 
-static int32_t eh_start(const uint8_t *table, uint32_t i)
-{
-	int32_t start;
-
-	memcpy(&start, table + 8ULL * i, sizeof(start));
-	return start;
-}
-
-/* The sorted table of .eh_frame_hdr survives strip: the next function's start is our end. */
-static uint64_t end_by_eh_frame(const struct elf *e, uint64_t vaddr)
+/* The sorted table of .eh_frame_hdr, which survives strip; NULL: none of the kind that linkers write. */
+static const uint8_t *eh_table(const struct elf *e, uint32_t *cnt)
 {
 	const uint8_t *hdr = elf_bytes(e, e->eh_frame_hdr, 12);
-	uint32_t cnt, low = 0, high;
-	const uint8_t *table;
 
 	/* version 1; eh_frame_ptr pcrel sdata4, count udata4: what every linker here writes */
 	if (!e->eh_frame_hdr || !hdr || hdr[0] != 1 || hdr[1] != 0x1b || hdr[2] != 0x03 ||
 	    hdr[3] != EH_PE_TABLE)
-		return 0;
-	memcpy(&cnt, hdr + 8, sizeof(cnt));
-	if (cnt > ELF_SYMBOLS_MAX)
-		return 0;
-	table = elf_bytes(e, e->eh_frame_hdr + 12, 8ULL * cnt);
-	if (!table)
-		return 0;
-	high = cnt;
+		return NULL;
+	memcpy(cnt, hdr + 8, sizeof(*cnt));
+	if (*cnt > ELF_SYMBOLS_MAX)
+		return NULL;
+	return elf_bytes(e, e->eh_frame_hdr + 12, 8ULL * *cnt);
+}
+
+static uint64_t eh_start(const struct elf *e, const uint8_t *table, uint32_t i)
+{
+	int32_t start;
+
+	memcpy(&start, table + 8ULL * i, sizeof(start));
+	return e->eh_frame_hdr + (uint64_t)(int64_t)start;
+}
+
+/* The first of its functions that begins behind vaddr. */
+static uint32_t eh_next(const struct elf *e, const uint8_t *table, uint32_t cnt, uint64_t vaddr)
+{
+	uint32_t low = 0, high = cnt;
+
 	while (low < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (e->eh_frame_hdr + (uint64_t)(int64_t)eh_start(table, mid) <= vaddr)
+		if (eh_start(e, table, mid) <= vaddr)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < cnt ? e->eh_frame_hdr + (uint64_t)(int64_t)eh_start(table, low) : 0;
+	return low;
+}
+
+/* The next function's start is our end. */
+static uint64_t end_by_eh_frame(const struct elf *e, uint64_t vaddr)
+{
+	uint32_t cnt, next;
+	const uint8_t *table = eh_table(e, &cnt);
+
+	if (!table)
+		return 0;
+	next = eh_next(e, table, cnt, vaddr);
+	return next < cnt ? eh_start(e, table, next) : 0;
+}
+
+int elf_is_function(const struct elf *e, uint64_t vaddr)
+{
+	uint32_t cnt, next;
+	const uint8_t *table = eh_table(e, &cnt);
+
+	if (table) {
+		next = eh_next(e, table, cnt, vaddr);
+		return next && eh_start(e, table, next - 1) == vaddr;
+	}
+	for (size_t i = 0; i < e->symtab_cnt; i++) {
+		const Elf64_Sym *s = &e->symtab[i];
+
+		if (ELF64_ST_TYPE(s->st_info) == STT_FUNC && s->st_value == vaddr)
+			return 1;
+	}
+	return 0;
 }
 
 uint64_t elf_function_end(const struct elf *e, uint64_t vaddr)

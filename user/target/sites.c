@@ -164,12 +164,14 @@ int site_find(const struct elf *e, uint64_t bias, uint64_t vaddr, const char *na
 	const uint8_t *code = NULL;
 
 	out->name = name;
-	if (elf_is_code(e, vaddr)) {
-		/* Near the end of its segment a function of unknown size is cut to what there is.
-		 */
-		while (size && !(code = elf_bytes(e, vaddr, size)))
-			size /= 2;
-	}
+	/* A breakpoint inside an instruction makes another one of it. */
+	if (!elf_is_code(e, vaddr) || !elf_is_function(e, vaddr))
+		return refuse(why, EXIT_INTERPRETER, "use a regular build of CPython",
+			      "no function begins where the interpreter's tables have %s", name);
+
+	/* Near the end of its segment a function of unknown size is cut to what there is. */
+	while (size && !(code = elf_bytes(e, vaddr, size)))
+		size /= 2;
 	if (!code || site_choose(code, size, arg_cnt, out) ||
 	    elf_offset(e, vaddr + out->skipped, &out->offset))
 		return refuse(why, EXIT_INTERPRETER,
