@@ -28,6 +28,7 @@
 #define AP_COMPONENT_SZ 64	/* longest path component kept, with its NUL */
 #define AP_NAME_SZ	128	/* bytes kept of a name */
 #define AP_FILE_SZ	256	/* bytes kept of a co_filename */
+#define AP_RECORD_MAX	65536	/* bytes of the largest record: a code object with its line table */
 #define AP_COMM_SZ	16	/* TASK_COMM_LEN */
 #define AP_KERNEL_MAX	48	/* frames of a kernel stack */
 #define AP_PLAIN_MAX	512	/* threads without a loop in a recording: half of the `threads` map */

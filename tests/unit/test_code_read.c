@@ -115,6 +115,12 @@ static void test_hostile_linetable(void **state)
 
 	(void)state;
 	put_code();
+	/* the largest that is read makes the largest record that the model takes */
+	fake_word(mem, TABLE + layout.bytes_size, CODE_LINETABLE_MAX);
+	c = read_code(CODE_TYPE, CODE);
+	assert_non_null(c);
+	assert_int_equal(c->head.size, AP_RECORD_MAX);
+	free(c);
 	for (size_t i = 0; i < sizeof(len) / sizeof(len[0]); i++) {
 		fake_word(mem, TABLE + layout.bytes_size, len[i]);
 		c = read_code(CODE_TYPE, CODE);

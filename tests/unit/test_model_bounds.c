@@ -56,6 +56,26 @@ static void test_bounds(void **state)
 	model__free(model);
 }
 
+/* A line table as large as the collector reads them is no malformed record. */
+static void test_largest_record(void **state)
+{
+	struct model *model = new_model();
+	struct ap_code *code = calloc(1, AP_RECORD_MAX + 1);
+	union any_record record;
+
+	(void)state;
+	assert_non_null(code);
+	make_code(&record, CODE_SLEEPER, "f", "f.py", 1);
+	memcpy(code, &record, record.head.size);
+	code->head.size = AP_RECORD_MAX;
+	code->linetable_len = code->linetable_kept = AP_RECORD_MAX - sizeof(*code);
+	assert_int_equal(model__feed(model, code, AP_RECORD_MAX), 0);
+	code->head.size++;
+	assert_int_equal(model__feed(model, code, AP_RECORD_MAX + 1), -EBADMSG);
+	free(code);
+	model__free(model);
+}
+
 static void test_places(void **state)
 {
 	struct model *model = new_model();
@@ -238,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),	     cmocka_unit_test(test_places),
 		cmocka_unit_test(test_malformed),    cmocka_unit_test(test_random),
+		cmocka_unit_test(test_largest_record),
 		cmocka_unit_test(test_free_nothing),
 	};
 

@@ -25,9 +25,6 @@
 /* AP_OPEN_MAX callbacks can be open on a thread; as many again may have ended unreported. */
 #define EVIDENCE_THREAD_MAX (2 * AP_OPEN_MAX)
 
-/* The largest well-formed record: a code object with its line table. */
-#define RECORD_MAX (64U << 10)
-
 struct thread_key {
 	uint32_t pid, tid;
 };
@@ -53,7 +50,7 @@ struct model {
 	struct model_counts counts;
 	const struct loop **loops; /* handed out by model__summarise() */
 	struct resolved resolved;
-	alignas(8) unsigned char record[RECORD_MAX];
+	alignas(8) unsigned char record[AP_RECORD_MAX];
 };
 
 struct model *model__new(const struct model_options *options)

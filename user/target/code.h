@@ -12,7 +12,8 @@
 #include "memory.h"
 #include "record.h"
 
-#define CODE_LINETABLE_MAX 65536 /* bytes kept of a line table */
+/* Bytes kept of a line table: what makes the largest record. */
+#define CODE_LINETABLE_MAX (AP_RECORD_MAX - sizeof(struct ap_code))
 
 /*
  * Reads the code object at `addr`. 0 and a record that the caller frees
