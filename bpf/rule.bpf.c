@@ -159,11 +159,16 @@ __noinline int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 fr
 	for (i = 0; i < AP_FRAMES_MAX + 32; i++) {
 		int seen = rule_step(t, index, stack, &look);
 
+		if (seen == AP_SEEN_ELSEWHERE && s->cut)
+			o->cut = s->cut;
 		if (seen)
 			return seen;
 	}
 	s->cut = AP_CUT_DEPTH;
-	return is_intact(t, o) ? AP_SEEN_UNDER : AP_SEEN_ELSEWHERE;
+	if (is_intact(t, o))
+		return AP_SEEN_UNDER;
+	o->cut = AP_CUT_DEPTH;
+	return AP_SEEN_ELSEWHERE;
 }
 
 static __always_inline void count_closed(struct ap_account *a, __u64 end)

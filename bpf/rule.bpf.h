@@ -122,6 +122,7 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 	o->flags = 0;
 	o->callee = AP_CALLEE_UNKNOWN;
 	o->named = 0;
+	o->cut = AP_CUT_NONE;
 	o->fresh = 1;
 }
 

@@ -394,6 +394,8 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	s->switches = o->switches;
 	s->switches_lost = o->switches_lost;
 	s->place_cnt = o->place_cnt;
+	s->cut = o->cut;
+	s->pad = 0;
 	__builtin_memcpy(s->off_ns, o->off_ns, sizeof(s->off_ns));
 	__builtin_memcpy(s->place, o->place, sizeof(s->place));
 	bpf_get_current_comm(s->comm, sizeof(s->comm));

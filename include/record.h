@@ -303,6 +303,8 @@ struct ap_slow {
 	__u32 switches;		/* switch-outs seen inside */
 	__u32 switches_lost;	/* switch-outs that the kernel counted and we did not see */
 	__u32 place_cnt;
+	__u32 cut;		/* enum ap_cut: why a look at it did not find its way to it */
+	__u32 pad;
 	__u64 off_ns[AP_OFF_CNT];	/* off CPU, by reason; what is left of hi - start - suspended is on CPU */
 	struct ap_place place[AP_PLACES_MAX];
 	char comm[AP_COMM_SZ];
@@ -391,6 +393,8 @@ struct ap_open {
 	__u32 switches, switches_lost;
 	__u32 place_cnt;
 	__s32 run_lasti;	/* how far `run` is while its callback runs; 0: not known */
+	__u32 cut;		/* enum ap_cut of the last look that did not find its way to it */
+	__u32 pad;
 	__u64 slow_ns;		/* of an iteration: callbacks in it that were reported */
 	struct ap_place place[AP_PLACES_MAX];
 };

@@ -163,6 +163,11 @@ static void test_samples_of_others(void **state)
 	assert_int_equal(seen.stall.stack_at_ns, -1);
 	assert_string_equal(seen.reason, "no sample or long block fell into it");
 	assert_string_equal(seen.file, "-");
+	/* Looks that lost their way are no evidence either, but they are a reason. */
+	make_slow(&record, 2, 150);
+	record.slow.cut = AP_CUT_FAULT;
+	feed(model, &record);
+	assert_string_equal(seen.reason, "cut where memory could not be read");
 	model__free(model);
 }
 

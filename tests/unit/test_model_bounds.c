@@ -124,6 +124,9 @@ static void test_malformed(void **state)
 	assert_int_equal(model__feed(model, &record, sizeof(struct ap_head) - 1), -EBADMSG);
 
 	make_slow(&record, 1, 150);
+	record.slow.cut = AP_CUT_NO_FRAME + 1;
+	refused(model, &record);
+	make_slow(&record, 1, 150);
 	assert_int_equal(model__feed(model, &record, record.head.size - 1), -EBADMSG);
 	assert_int_equal(model__feed(model, &record, record.head.size + 1), -EBADMSG);
 	record.head.kind = 0;

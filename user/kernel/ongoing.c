@@ -188,6 +188,7 @@ static void emit_slow(const struct ongoing *o, const struct ap_thread *t, uint32
 		.end = AP_END_OPEN,
 		.callee = open->callee,
 		.depth = i,
+		.cut = open->cut,
 	};
 
 	if (!open->fresh) {

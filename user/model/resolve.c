@@ -111,6 +111,8 @@ static void set_stack(const struct ap_slow *slow, const struct evidence *evidenc
 			stall->stack_reason = reason_of_cut(view->cut);
 		else if (evidence && evidence->cut)
 			stall->stack_reason = reason_of_cut(evidence->cut);
+		else if (slow->cut)
+			stall->stack_reason = reason_of_cut(slow->cut);
 		return;
 	}
 	for (uint32_t i = 0; i < view->frame_cnt && i < AP_FRAMES_MAX; i++) {

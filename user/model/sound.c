@@ -34,7 +34,7 @@ static bool is_block(const struct ap_block *block)
 static bool is_slow(const struct ap_slow *slow)
 {
 	if (slow->place_cnt > AP_PLACES_MAX || slow->end >= AP_END_CNT ||
-	    slow->callee > AP_CALLEE_ITERATION)
+	    slow->callee > AP_CALLEE_ITERATION || slow->cut > AP_CUT_NO_FRAME)
 		return false;
 	if (slow->hi_ts < slow->start_ts || slow->hi_ts - slow->start_ts > DURATION_MAX_NS)
 		return false;
