@@ -46,6 +46,8 @@ static void test_bounds(void **state)
 	}
 	for (uint64_t i = 0; i < 20000; i++) {
 		make_code(&record, CODE_SLEEPER + 16 * i, "f", "f.py", 1);
+		record.head.size = offsetof(struct ap_code, linetable);
+		record.code.linetable_len = record.code.linetable_kept = 0;
 		feed(model, &record);
 	}
 	assert_int_equal(model__summarise(model, &summary), 0);
@@ -53,6 +55,28 @@ static void test_bounds(void **state)
 	assert_int_equal(summary.evicted_loops, 3000 - 1024);
 	assert_int_equal(summary.stalls, 3000);
 	assert_int_equal(summary.evicted_codes, 20000 - 16384);
+	model__free(model);
+}
+
+/* Code objects with large tables: fewer of them are kept. */
+static void test_bytes(void **state)
+{
+	struct model *model = new_model();
+	struct run_summary summary = {};
+	struct ap_code *code = calloc(1, AP_RECORD_MAX);
+	union any_record record;
+
+	(void)state;
+	assert_non_null(code);
+	make_code(&record, CODE_SLEEPER, "f", "f.py", 1);
+	memcpy(code, &record, record.head.size);
+	code->head.size = AP_RECORD_MAX;
+	code->linetable_len = code->linetable_kept = AP_RECORD_MAX - sizeof(*code);
+	for (int i = 0; i < 200; i++, code->code += 16)
+		assert_int_equal(model__feed(model, code, AP_RECORD_MAX), 0);
+	assert_int_equal(model__summarise(model, &summary), 0);
+	assert_in_range(200 - summary.evicted_codes, 70, (5 << 20) / (AP_RECORD_MAX - 1024));
+	free(code);
 	model__free(model);
 }
 
@@ -261,7 +285,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bounds),	     cmocka_unit_test(test_places),
 		cmocka_unit_test(test_malformed),    cmocka_unit_test(test_random),
-		cmocka_unit_test(test_largest_record),
+		cmocka_unit_test(test_largest_record), cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_free_nothing),
 	};
 

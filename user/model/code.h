@@ -15,7 +15,7 @@
 #include "record.h"
 
 #define CODES_MAX	16384
-#define CODES_BYTES_MAX (32U << 20)
+#define CODES_BYTES_MAX (5U << 20) /* 13 000 like those of the standard library */
 
 struct codes;
 

@@ -20,7 +20,7 @@
 
 #define THREADS_MAX	   1024
 #define EVIDENCE_MAX	   1024
-#define EVIDENCE_BYTES_MAX (16U << 20)
+#define EVIDENCE_BYTES_MAX (2U << 20)
 #define EVICTED_MAX	   4096 /* a power of two */
 /* AP_OPEN_MAX callbacks can be open on a thread; as many again may have ended unreported. */
 #define EVIDENCE_THREAD_MAX (2 * AP_OPEN_MAX)
