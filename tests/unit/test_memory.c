@@ -19,7 +19,8 @@
 
 #include "target/memory.h"
 
-#define PAGE 4096
+#define PAGE  4096
+#define PAGES (2 + MEMORY_HANGS_MAX)
 
 /* What a target has to tell. */
 struct told {
@@ -35,12 +36,12 @@ struct target {
 	struct memory *memory;
 };
 
-/* Two pages: the first full of a pattern; the second is not readable, or hangs. */
+/* Pages: the first full of a pattern; the second is not readable, or all others hang. */
 static void target_main(int report, int control, int hang)
 {
 	struct told told = {0};
 	uint8_t *page =
-		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char byte;
 
 	/* Yama lets only ancestors read; the reading child is a brother. */
@@ -50,7 +51,7 @@ static void target_main(int report, int control, int hang)
 	told.addr = (uint64_t)(uintptr_t)page;
 	if (hang) {
 		struct uffdio_api api = {.api = UFFD_API};
-		struct uffdio_register reg = {.range = {told.addr + PAGE, PAGE},
+		struct uffdio_register reg = {.range = {told.addr + PAGE, (PAGES - 1) * PAGE},
 					      .mode = UFFDIO_REGISTER_MODE_MISSING};
 		int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
 
@@ -237,12 +238,42 @@ static void test_page_that_hangs(void **state)
 	end(&t);
 }
 
+/* One page after the other that hangs: not asked for longer than a few, and then again. */
+static void test_pages_that_hang(void **state)
+{
+	uint8_t buf[8];
+	struct target t;
+	int err;
+
+	(void)state;
+	start(&t, 1);
+	if (t.told.status) {
+		print_message("# skip: userfaultfd is not allowed here: %s\n",
+			      strerror(t.told.status));
+		end(&t);
+		skip();
+	}
+	for (unsigned int i = 1; i <= MEMORY_HANGS_MAX; i++)
+		assert_int_equal(memory_read(t.memory, t.told.addr + i * PAGE, buf, 8),
+				 -ETIMEDOUT);
+	assert_int_equal(
+		memory_read(t.memory, t.told.addr + (MEMORY_HANGS_MAX + 1) * PAGE, buf, 8),
+		-ETIMEDOUT);
+	assert_int_equal(memory_timeouts(t.memory), MEMORY_HANGS_MAX);
+	while ((err = memory_read(t.memory, t.told.addr + 8, buf, 8)) == -ETIMEDOUT)
+		usleep(10000);
+	assert_int_equal(err, 0);
+	assert_int_equal(buf[1], (uint8_t)(9 * 7));
+	end(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reads),	     cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_target_gone),  cmocka_unit_test(test_child_holds_nothing),
 		cmocka_unit_test(test_child_killed), cmocka_unit_test(test_page_that_hangs),
+		cmocka_unit_test(test_pages_that_hang),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,8 @@ struct memory {
 	pid_t stuck[STUCK_MAX];
 	unsigned int stuck_cnt;
 	unsigned int timeouts;
+	unsigned int hangs; /* of those, one soon after the other until hang_ms */
+	uint64_t hang_ms;
 	uint64_t bad_page[BAD_PAGES_MAX];
 	unsigned int bad_cnt;
 };
@@ -231,12 +233,22 @@ static int ask(struct memory *m, uint64_t addr, size_t size)
 		return answer;
 	if (err == -ETIMEDOUT) {
 		m->timeouts++;
+		m->hangs++;
+		m->hang_ms = now_ms();
 		/* Which of several pages hung is not known; the first is the one a walk asks for
 		 * again. */
 		m->bad_page[m->bad_cnt++ % BAD_PAGES_MAX] = addr >> PAGE_SHIFT;
 	}
 	stop_child(m);
 	return err;
+}
+
+/* Whoever waits for one page after the other does nothing else, not even end when told to. */
+static int is_paused(struct memory *m)
+{
+	if (m->hangs && now_ms() - m->hang_ms >= MEMORY_PAUSE_MS)
+		m->hangs = 0;
+	return m->hangs >= MEMORY_HANGS_MAX;
 }
 
 int memory_read(struct memory *m, uint64_t addr, void *buf, size_t size)
@@ -250,6 +262,8 @@ int memory_read(struct memory *m, uint64_t addr, void *buf, size_t size)
 		return -E2BIG;
 	if (__builtin_add_overflow(addr, size, &end) || is_bad(m, addr, size))
 		return -EFAULT;
+	if (is_paused(m))
+		return -ETIMEDOUT;
 	err = ask(m, addr, size);
 	if (err == -ESRCH) {
 		/* The thread we read through has exited: any other will do. */

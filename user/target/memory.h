@@ -17,6 +17,8 @@
 
 #define MEMORY_READ_MAX	   65536 /* bytes in one read */
 #define MEMORY_DEADLINE_MS 200
+#define MEMORY_HANGS_MAX   4	/* time-outs, each soon after the last, before we stop asking */
+#define MEMORY_PAUSE_MS	   2000 /* for that long */
 
 struct memory;
 
@@ -32,7 +34,8 @@ void memory__close(struct memory *m);
  * Reads exactly `size` bytes (at most MEMORY_READ_MAX). 0, or -EFAULT (some of
  * it is not readable; buf is undefined), -ETIMEDOUT, -ESRCH, -EPERM, -E2BIG,
  * or what kept the child from starting again. After a time-out the page is
- * remembered and refused at once.
+ * remembered and refused at once; after several everything is for a while, also
+ * with -ETIMEDOUT: a target may have any number of pages that hang.
  */
 int memory_read(struct memory *m, uint64_t addr, void *buf, size_t size);
 
