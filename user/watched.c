@@ -90,7 +90,7 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 	struct ap_target target;
 	struct snapshot *shot;
 	size_t i;
-	int err;
+	int err, seen;
 
 	describe(w, &target);
 	if (!now || snapshot__take(w->process, w->memory, &w->interpreter, &target, &shot))
@@ -116,11 +116,14 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 		 * It may have ended between the walk and the seed: then it must not stay, unless the
 		 * next callback has come, which closed it.
 		 */
-		if (snapshot_look(w->process, w->memory, &w->interpreter, tid, t, &t->open[0], NULL,
-				  NULL) == AP_SEEN_UNDER)
+		seen = snapshot_look(w->process, w->memory, &w->interpreter, tid, t, &t->open[0], NULL,
+				     NULL);
+		if (seen == AP_SEEN_UNDER) {
 			snapshot_records(shot, i, emit_sized, e);
-		else if (!session__thread(s, pid, tid, now) && !now->account.hits)
+		} else if (!session__thread(s, pid, tid, now) && !now->account.hits) {
 			session__unseed(s, pid, tid);
+			w->unread += seen != AP_SEEN_OVER && seen != -ESRCH;
+		}
 	}
 	snapshot__free(shot);
 out:

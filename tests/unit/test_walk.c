@@ -338,6 +338,12 @@ static void test_bad_words(void **state)
 		assert_int_equal(frames_current(&frames, bad[i]), 0);
 		assert_int_equal(frames_class(&frames, bad[i]), FRAMES_OTHER);
 	}
+	/* a thread that can't be looked at is none that has no frame */
+	fake_word(mem, TSTATE + layout.thread_frame, FAKE_BASE + FAKE_SZ);
+	assert_true(frames_current(&frames, TSTATE) == FRAMES_UNREADABLE);
+	assert_true(frames_find_loop(&frames, FRAMES_UNREADABLE, &loop) < 0);
+	assert_int_equal(frames_look(&frames, FRAMES_UNREADABLE, &open, &stack),
+			 AP_SEEN_ELSEWHERE);
 }
 
 /* One word changes between two reads, any word, before any read: no chain may hold a wrong object.
@@ -493,9 +499,11 @@ static void test_threads(void **state)
 	assert_int_equal(frames_threads(&frames, INTERP, tstate, 8), 5);
 	assert_int_equal(tstate[4], TSTATE + 0x400);
 	assert_int_equal(frames_threads(&frames, INTERP, tstate, 3), 3);
-	/* a ring ends by the caller's bound */
-	fake_word(mem, TSTATE + 0x400 + layout.thread_next, TSTATE);
-	assert_int_equal(frames_threads(&frames, INTERP, tstate, 8), 8);
+	/* each once: the list leads back to its head, to its middle, to its end */
+	for (unsigned int i = 0; i < 5; i += 2) {
+		fake_word(mem, TSTATE + 0x400 + layout.thread_next, TSTATE + 0x100 * i);
+		assert_int_equal(frames_threads(&frames, INTERP, tstate, 8), 5);
+	}
 	/* the list tears: what was read counts */
 	fake_word(mem, TSTATE + 0x200 + layout.thread_next, 0xffff800000000000);
 	assert_in_range(frames_threads(&frames, INTERP, tstate, 8), 3, 4);

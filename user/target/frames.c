@@ -17,12 +17,16 @@ static int ap_read(void *dst, __u32 size, __u64 addr);
 
 #define SHIMS_MAX 4 /* in a row: one for each entry from C */
 
-/* walk.h reads without a context: whose memory, for the time of one call. */
+/* walk.h reads without a context: whose memory, for the time of one call, and if all went well. */
 static _Thread_local struct memory *reading;
+static _Thread_local int failed;
 
 static int ap_read(void *dst, __u32 size, __u64 addr)
 {
-	return memory_read(reading, addr, dst, size);
+	int err = memory_read(reading, addr, dst, size);
+
+	failed |= err;
+	return err;
 }
 
 static int read_word(struct frames *f, uint64_t addr, uint64_t *word)
@@ -39,6 +43,11 @@ int frames_threads(struct frames *f, uint64_t interpreter, uint64_t *tstate, siz
 	int err = read_word(f, interpreter + f->layout->interp_threads_head, &at);
 
 	while (!err && at && cnt < max) {
+		/* A list that leads back to itself has no more to tell. */
+		for (size_t i = 0; i < cnt; i++) {
+			if (tstate[i] == at)
+				return (int)cnt;
+		}
 		tstate[cnt++] = at;
 		err = read_word(f, at + f->layout->thread_next, &at);
 	}
@@ -48,8 +57,12 @@ int frames_threads(struct frames *f, uint64_t interpreter, uint64_t *tstate, siz
 
 uint64_t frames_current(struct frames *f, uint64_t tstate)
 {
+	uint64_t frame;
+
 	reading = f->memory;
-	return ap_current_frame(f->layout, tstate);
+	failed = 0;
+	frame = ap_current_frame(f->layout, tstate);
+	return failed ? FRAMES_UNREADABLE : frame;
 }
 
 /* 1 when the str at `addr` is ASCII and ends with `tail` (is `tail`, when `whole`). */

@@ -50,7 +50,10 @@ struct frames_loop {
 /* Thread states of an interpreter, newest first: how many (at most `max`), or a negative errno. */
 int frames_threads(struct frames *f, uint64_t interpreter, uint64_t *tstate, size_t max);
 
-/* The frame that a thread runs, 0: none. */
+/* No frame's address: whatever follows it finds that it can't. */
+#define FRAMES_UNREADABLE (~0ULL)
+
+/* The frame that a thread runs, 0: none; or FRAMES_UNREADABLE. */
 uint64_t frames_current(struct frames *f, uint64_t tstate);
 
 /* One frame of a chain. 0, or -EFAULT. */

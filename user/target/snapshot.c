@@ -76,11 +76,14 @@ static int read_tids(const struct process *p, struct tids *out)
 	return 0;
 }
 
-static pid_t outer_tid(const struct tids *tids, uint64_t inner)
+/* Each once: thousands of thread states that say they are one thread's are not looked at. */
+static pid_t take_tid(struct tids *tids, uint64_t inner)
 {
 	for (size_t i = 0; inner && i < tids->cnt; i++) {
-		if ((uint64_t)tids->inner[i] == inner)
+		if ((uint64_t)tids->inner[i] == inner) {
+			tids->inner[i] = 0;
 			return tids->outer[i];
+		}
 	}
 	return 0;
 }
@@ -90,7 +93,7 @@ static pid_t outer_tid(const struct tids *tids, uint64_t inner)
  * not tell of other threads. New states go to the head of the list
  * (Python/pystate.c, new_threadstate), so the last one is the main thread's.
  */
-static pid_t thread_tid(struct snapshot *s, const struct tids *tids, uint64_t tstate, int is_last)
+static pid_t thread_tid(struct snapshot *s, struct tids *tids, uint64_t tstate, int is_last)
 {
 	const struct ap_layout *l = &s->interpreter->layout;
 	uint64_t native = 0;
@@ -99,7 +102,7 @@ static pid_t thread_tid(struct snapshot *s, const struct tids *tids, uint64_t ts
 		return is_last ? process_pid(s->process) : 0;
 	if (memory_read(s->memory, tstate + l->thread_native_id, &native, sizeof(native)))
 		return 0;
-	return outer_tid(tids, native);
+	return take_tid(tids, native);
 }
 
 /* The callback of a handle, 0: none that could be one. */
@@ -461,12 +464,14 @@ int snapshot_look(const struct process *p, struct memory *m, const struct interp
 	if (!stack)
 		goto out;
 	/* A thread state is freed with its thread, and its memory used for the next one's. */
-	err = -ESRCH;
-	if (l->thread_native_id != AP_NO_OFFSET &&
-	    (memory_read(m, t->tstate + l->thread_native_id, &native, sizeof(native)) ||
-	     native != (uint64_t)process_inner_tid(p, tid)))
-		goto out;
 	err = 0;
+	if (l->thread_native_id != AP_NO_OFFSET) {
+		err = memory_read(m, t->tstate + l->thread_native_id, &native, sizeof(native));
+		if (!err && native != (uint64_t)process_inner_tid(p, tid))
+			err = -ESRCH;
+	}
+	if (err)
+		goto out;
 	for (unsigned int i = 0; i < TRIES && seen != AP_SEEN_UNDER; i++) {
 		struct frames f = {.memory = m, .layout = l};
 
