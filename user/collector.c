@@ -132,6 +132,13 @@ static int on_thread_name(void *ctx, uint32_t pid, uint32_t tid, char *buf, size
 	return targets_thread_name(&c->targets, (pid_t)pid, (pid_t)tid, buf, size);
 }
 
+static void on_code_forgotten(void *ctx, uint32_t pid, uint64_t code)
+{
+	struct collector *c = ctx;
+
+	session__forget_code(c->session, (pid_t)pid, code);
+}
+
 static const char *on_kernel_symbol(void *ctx, uint64_t ip)
 {
 	struct collector *c = ctx;
@@ -460,6 +467,7 @@ static int prepare(struct collector *c)
 		.period_ns = 1000000000 / options->rate_hz,
 		.kernel_symbol = on_kernel_symbol,
 		.thread_name = on_thread_name,
+		.code_forgotten = on_code_forgotten,
 		.ctx = c,
 	});
 	if (!c->ongoing || !c->model)

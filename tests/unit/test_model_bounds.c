@@ -8,7 +8,7 @@
 #include "model/model.h"
 #include "records.h"
 
-static int stall_cnt;
+static int stall_cnt, forgotten_cnt;
 
 static void on_stall(void *ctx, const struct stall *stall)
 {
@@ -18,11 +18,20 @@ static void on_stall(void *ctx, const struct stall *stall)
 	stall_cnt++;
 }
 
+static void on_forgotten(void *ctx, uint32_t pid, uint64_t code)
+{
+	(void)ctx;
+	assert_int_equal(pid, PID);
+	/* the longest unused goes first */
+	assert_int_equal(code, CODE_SLEEPER + 16 * (uint64_t)forgotten_cnt);
+	forgotten_cnt++;
+}
+
 static struct model *new_model(void)
 {
-	struct model_options options = {.on_stall = on_stall};
+	struct model_options options = {.on_stall = on_stall, .code_forgotten = on_forgotten};
 
-	stall_cnt = 0;
+	stall_cnt = forgotten_cnt = 0;
 	return model__new(&options);
 }
 
@@ -55,6 +64,7 @@ static void test_bounds(void **state)
 	assert_int_equal(summary.evicted_loops, 3000 - 1024);
 	assert_int_equal(summary.stalls, 3000);
 	assert_int_equal(summary.evicted_codes, 20000 - 16384);
+	assert_int_equal(forgotten_cnt, 20000 - 16384);
 	model__free(model);
 }
 

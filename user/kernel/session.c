@@ -260,6 +260,13 @@ void session__prove(struct session *s, pid_t pid, pid_t tid, uint64_t seq, uint6
 	bpf_map_update_elem(bpf_map__fd(s->bpf->maps.proofs), &key, &proof, BPF_ANY);
 }
 
+void session__forget_code(struct session *s, pid_t pid, uint64_t code)
+{
+	struct ap_addr key = {.addr = code, .tgid = (uint32_t)pid};
+
+	bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.codes), &key);
+}
+
 void session__unseed(struct session *s, pid_t pid, pid_t tid)
 {
 	uint64_t key = thread_key(pid, tid);

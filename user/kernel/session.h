@@ -81,6 +81,9 @@ int session__seed(struct session *s, pid_t pid, pid_t tid, const struct ap_threa
 /* Callback `seq` of a seeded thread was seen to run at `lo_ns`. */
 void session__prove(struct session *s, pid_t pid, pid_t tid, uint64_t seq, uint64_t lo_ns);
 
+/* A code object that was sent is not known any more: it will be sent again. */
+void session__forget_code(struct session *s, pid_t pid, uint64_t code);
+
 /* Takes a seeded thread back: what it was seeded with is over. */
 void session__unseed(struct session *s, pid_t pid, pid_t tid);
 

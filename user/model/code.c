@@ -35,11 +35,19 @@ struct codes {
 	struct code *used; /* in the order of their last use, longest unused first */
 	size_t bytes;
 	uint64_t evicted_cnt;
+	void (*forgotten)(void *ctx, uint32_t pid, uint64_t code);
+	void *ctx;
 };
 
-struct codes *codes__new(void)
+struct codes *codes__new(void (*forgotten)(void *ctx, uint32_t pid, uint64_t code), void *ctx)
 {
-	return calloc(1, sizeof(struct codes));
+	struct codes *codes = calloc(1, sizeof(*codes));
+
+	if (!codes)
+		return NULL;
+	codes->forgotten = forgotten;
+	codes->ctx = ctx;
+	return codes;
 }
 
 static void drop(struct codes *codes, struct code *code)
@@ -101,6 +109,9 @@ int codes__add(struct codes *codes, const struct ap_code *record)
 		drop(codes, code);
 	while (codes->table &&
 	       (HASH_COUNT(codes->table) >= CODES_MAX || codes->bytes + bytes > CODES_BYTES_MAX)) {
+		if (codes->forgotten)
+			codes->forgotten(codes->ctx, codes->used->key.pid,
+					 codes->used->key.address);
 		drop(codes, codes->used);
 		codes->evicted_cnt++;
 	}

@@ -19,7 +19,8 @@
 
 struct codes;
 
-struct codes *codes__new(void); /* NULL: out of memory */
+/* NULL: out of memory. `forgotten` is called for each that went for lack of room; may be NULL. */
+struct codes *codes__new(void (*forgotten)(void *ctx, uint32_t pid, uint64_t code), void *ctx);
 void codes__free(struct codes *codes);
 
 /* A checked AP_CODE; one that is known already is replaced. 0, -ENOMEM. */

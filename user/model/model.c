@@ -60,7 +60,7 @@ struct model *model__new(const struct model_options *options)
 	if (!model)
 		return NULL;
 	model->options = *options;
-	model->codes = codes__new();
+	model->codes = codes__new(options->code_forgotten, options->ctx);
 	if (options->on_point)
 		model->points = points__new(&(struct points_options){
 			.unix_offset_ns = options->unix_offset_ns,

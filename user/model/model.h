@@ -36,6 +36,8 @@ struct model_options {
 	 * returns its length or a negative number. May be NULL.
 	 */
 	int (*thread_name)(void *ctx, uint32_t pid, uint32_t tid, char *buf, size_t buf_sz);
+	/* A code object went for lack of room: it must be sent again. May be NULL. */
+	void (*code_forgotten)(void *ctx, uint32_t pid, uint64_t code);
 };
 
 /* NULL: out of memory. */
