@@ -191,7 +191,7 @@ static __always_inline void name_of_cstring(__u64 addr, struct ap_text_name *out
 	long n = bpf_probe_read_user_str(out->data, AP_NAME_SZ, (void *)addr);
 
 	out->text.length = out->text.kept = n > 0 ? n - 1 : 0;
-	out->text.width = n > 0;
+	out->text.width = n > 0 ? AP_TEXT_UTF8 : 0;
 }
 
 static __always_inline void name_of_task(struct ap_thread *t, struct ap_name *n)

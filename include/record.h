@@ -29,6 +29,7 @@
 #define AP_NAME_SZ	128	/* bytes kept of a name */
 #define AP_FILE_SZ	256	/* bytes kept of a co_filename */
 #define AP_RECORD_MAX	65536	/* bytes of the largest record: a code object with its line table */
+#define AP_TEXT_UTF8	8	/* "width" of a C string, such as tp_name: all `length` bytes are kept */
 #define AP_COMM_SZ	16	/* TASK_COMM_LEN */
 #define AP_KERNEL_MAX	48	/* frames of a kernel stack */
 #define AP_PLAIN_MAX	512	/* threads without a loop in a recording: half of the `threads` map */
@@ -64,7 +65,7 @@ struct ap_head {
 struct ap_text {
 	__u32 length;	/* characters of the whole string; what was kept is `kept` bytes */
 	__u16 kept;	/* bytes of it that are in data[]; less than length * width: cut */
-	__u8 width;	/* 1, 2, 4; 0: there is none, or it could not be read */
+	__u8 width;	/* 1, 2, 4; 0: there is none, or it could not be read; or AP_TEXT_UTF8 */
 	__u8 pad;
 };
 

@@ -308,9 +308,10 @@ static void test_callback_names(void **state)
 	n = read_name("mymodule.Callable", 0, 0, 0);
 	assert_int_equal(n.callee, AP_CALLEE_OTHER);
 	is_text(&n.callback, "mymodule.Callable");
-	n = read_name("a type whose name is longer than what is kept of it", 0, 0, 0);
+	assert_int_equal(n.callback.text.width, AP_TEXT_UTF8);
+	n = read_name("a type whose name is Gr\u00f6\u00dfe, and longer than any that is known", 0, 0, 0);
 	assert_int_equal(n.callee, AP_CALLEE_OTHER);
-	is_text(&n.callback, "a type whose name is longer tha");
+	is_text(&n.callback, "a type whose name is Gr\u00f6\u00dfe, and longer than any that is known");
 	n = read_name("", 0, 0, 0);
 	assert_int_equal(n.callee, AP_CALLEE_UNKNOWN);
 }

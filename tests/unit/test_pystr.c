@@ -33,6 +33,9 @@ static void test_widths(void **state)
 	assert_string_equal(out, "a\U0001f600\xf4\x8f\xbf\xbf");
 	assert_int_equal(convert(0, 0, 1, "", out), 0);
 	assert_string_equal(out, "");
+	/* a C string: as it is, but for NUL */
+	assert_int_equal(convert(6, 6, AP_TEXT_UTF8, "\u20ac\0\xffz", out), 8);
+	assert_string_equal(out, "\u20ac\ufffd\xffz");
 }
 
 static void test_cut(void **state)
@@ -72,6 +75,8 @@ static void test_lies(void **state)
 	assert_int_equal(convert(4, 4, 255, "abcd", out), -1);
 	assert_int_equal(convert(1000, AP_NAME_SZ + 1, 1, "", out), -1);
 	assert_int_equal(convert(1, 4, 1, "abcd", out), -1);
+	assert_int_equal(convert(5, 4, AP_TEXT_UTF8, "abcd", out), -1);
+	assert_int_equal(convert(AP_NAME_SZ + 1, AP_NAME_SZ + 1, AP_TEXT_UTF8, "", out), -1);
 	assert_int_equal(convert(4, 0, 1, "", out), -1);
 	assert_int_equal(convert(UINT32_MAX, 4, 4, "abcd", out), 6);
 }

@@ -37,6 +37,24 @@ static size_t put(char *out, uint32_t c)
 	return 4;
 }
 
+/* PyTypeObject.tp_name is UTF-8 (Doc/c-api/typeobj.rst); what is not is left to who shows it. */
+static int copy_utf8(const struct ap_text *text, const unsigned char *bytes, size_t data_sz,
+		     char *out)
+{
+	size_t pos = 0;
+
+	if (text->kept > data_sz || text->kept != text->length)
+		return -1;
+	for (size_t i = 0; i < text->kept; i++) {
+		if (bytes[i])
+			out[pos++] = (char)bytes[i];
+		else
+			pos += put(out + pos, REPLACEMENT);
+	}
+	out[pos] = 0;
+	return (int)pos;
+}
+
 int pystr_utf8(const struct ap_text *text, const void *data, size_t data_sz, char *out,
 	       size_t out_sz)
 {
@@ -44,9 +62,13 @@ int pystr_utf8(const struct ap_text *text, const void *data, size_t data_sz, cha
 	size_t kept = text->kept, pos = 0;
 	uint64_t whole = (uint64_t)text->length * text->width;
 
+	if (out_sz < PYSTR_SZ(data_sz))
+		return -1;
+	if (text->width == AP_TEXT_UTF8)
+		return copy_utf8(text, bytes, data_sz, out);
 	if (text->width != 1 && text->width != 2 && text->width != 4)
 		return -1;
-	if (kept > data_sz || kept > whole || out_sz < PYSTR_SZ(data_sz))
+	if (kept > data_sz || kept > whole)
 		return -1;
 	if (!kept && whole)
 		return -1;

@@ -150,7 +150,7 @@ static void name_of_cstring(struct memory *m, uint64_t addr, struct ap_text_name
 	if (!len)
 		return;
 	memcpy(out->data, text, len);
-	out->text = (struct ap_text){.length = (uint32_t)len, .kept = (uint16_t)len, .width = 1};
+	out->text = (struct ap_text){.length = (uint32_t)len, .kept = (uint16_t)len, .width = AP_TEXT_UTF8};
 }
 
 static void name_of_code(struct memory *m, const struct ap_layout *l, uint64_t code,
@@ -266,6 +266,7 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 		    struct ap_name *out)
 {
 	char type[TYPE_NAME_SZ];
+	uint64_t word;
 
 	read_type_name(m, l, open->type, type, sizeof(type));
 	if (!strcmp(type, "_asyncio.TaskStepMethWrapper") || !strcmp(type, "TaskStepMethWrapper") ||
@@ -285,9 +286,8 @@ void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap
 		out->callee = AP_CALLEE_PARTIAL;
 	} else if (type[0]) {
 		out->callee = AP_CALLEE_OTHER;
-		memcpy(out->callback.data, type, sizeof(type));
-		out->callback.text.length = out->callback.text.kept = (uint16_t)strlen(type);
-		out->callback.text.width = 1;
+		if (!read_word(m, open->type + l->type_name, &word))
+			name_of_cstring(m, word, &out->callback);
 	}
 	if (out->task)
 		name_of_task(m, l, out);
