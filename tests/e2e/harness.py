@@ -223,7 +223,8 @@ class Target:
 class Profiler:
 	"""asyncprof itself, attached to one or more targets, its records collected."""
 
-	def __init__(self, *pids, threshold="20ms", options=(), log="target", json_lines=True):
+	def __init__(self, *pids, threshold="20ms", options=(), log="target", json_lines=True,
+		     env=None):
 		argv = ["taskset", "-c", str(OTHER_CPU), ASYNCPROF, "-t", threshold]
 		argv += ["--json"] if json_lines else []
 		for pid in pids:
@@ -231,7 +232,8 @@ class Profiler:
 		self.log = open(os.path.join(LOGS, log + ".json"), "w")
 		self.errors = open(os.path.join(LOGS, log + ".err"), "w")
 		self.process = subprocess.Popen(argv + list(options), stdin=subprocess.DEVNULL,
-						stdout=subprocess.PIPE, stderr=self.errors, text=True)
+						stdout=subprocess.PIPE, stderr=self.errors, text=True,
+						env=dict(os.environ, **(env or {})))
 		self.stream = Stream(self.process.stdout, self.log)
 
 	def started(self):

@@ -55,7 +55,7 @@ def rendered(path, form, *options):
 class Recording:
 	"""One `asyncprof record`; with an output that ends in .ndjson it can say when it is live."""
 
-	def __init__(self, *pids, outputs, options=(), terminal=False, stdout=None):
+	def __init__(self, *pids, outputs, options=(), terminal=False, stdout=None, env=None):
 		argv = ["taskset", "-c", str(harness.OTHER_CPU), harness.ASYNCPROF, "record"]
 		for pid in pids:
 			argv += ["-p", str(pid)]
@@ -71,7 +71,8 @@ class Recording:
 		self.errors = open(os.path.join(base, f"stderr.{time.monotonic_ns()}"), "w+")
 		self.process = subprocess.Popen(argv + list(map(str, options)), stdin=subprocess.DEVNULL,
 						stdout=stdout or subprocess.DEVNULL,
-						stderr=theirs or self.errors)
+						stderr=theirs or self.errors,
+						env=dict(os.environ, **(env or {})))
 		if theirs:
 			os.close(theirs)
 

@@ -15,19 +15,27 @@ UFFDIO_API, UFFDIO_REGISTER, UFFDIO_ZEROPAGE = 0xc018aa3f, 0xc020aa00, 0xc020aa0
 UFFD_API, REGISTER_MISSING = 0xaa, 1
 
 
+def silent(pages):
+	"""(userfaultfd, memory): pages that do not come unless somebody serves them."""
+	import fcntl
+	libc = ctypes.CDLL(None, use_errno=True)
+	fd = libc.syscall(SYS_userfaultfd, os.O_CLOEXEC)
+	if fd < 0:
+		raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+	memory = mmap.mmap(-1, pages * mmap.PAGESIZE)
+	address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+	fcntl.ioctl(fd, UFFDIO_API, struct.pack("QQQ", UFFD_API, 0, 0))
+	fcntl.ioctl(fd, UFFDIO_REGISTER, struct.pack("QQQQ", address, pages * mmap.PAGESIZE,
+						     REGISTER_MISSING, 0))
+	return fd, memory
+
+
 class LatePage:
 	def __init__(self, seconds):
 		import fcntl
-		libc = ctypes.CDLL(None, use_errno=True)
-		fd = libc.syscall(SYS_userfaultfd, os.O_CLOEXEC)
-		if fd < 0:
-			raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-		self.fd, self.server = fd, 0
-		self.memory = mmap.mmap(-1, mmap.PAGESIZE)
+		self.server = 0
+		self.fd, self.memory = fd, _ = silent(1)
 		self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-		fcntl.ioctl(fd, UFFDIO_API, struct.pack("QQQ", UFFD_API, 0, 0))
-		fcntl.ioctl(fd, UFFDIO_REGISTER, struct.pack("QQQQ", self.address, mmap.PAGESIZE,
-							     REGISTER_MISSING, 0))
 		self.server = os.fork()
 		if not self.server:
 			try:
