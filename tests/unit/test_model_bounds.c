@@ -160,6 +160,14 @@ static void test_malformed(void **state)
 	make_slow(&record, 1, 150);
 	record.slow.cut = AP_CUT_NO_FRAME + 1;
 	refused(model, &record);
+	/* times whose differences would overflow, as they did where repeats are folded */
+	make_slow(&record, 1, 150);
+	record.head.ts = 1ULL << 63;
+	refused(model, &record);
+	make_slow(&record, 1, 150);
+	record.slow.hi_ts = 1ULL << 63;
+	record.slow.start_ts = record.slow.hi_ts - 1;
+	refused(model, &record);
 	make_slow(&record, 1, 150);
 	assert_int_equal(model__feed(model, &record, record.head.size - 1), -EBADMSG);
 	assert_int_equal(model__feed(model, &record, record.head.size + 1), -EBADMSG);

@@ -5,6 +5,8 @@
 
 /* Of a callback: two years. What says more is forged, and sums of it would overflow. */
 #define DURATION_MAX_NS (1ULL << 56)
+/* Of the monotonic clock: 146 years. Differences of such times fit into 64 bits with a sign. */
+#define TS_MAX_NS (1ULL << 62)
 
 static bool is_stack(const struct ap_stack *stack, size_t bytes)
 {
@@ -36,7 +38,8 @@ static bool is_slow(const struct ap_slow *slow)
 	if (slow->place_cnt > AP_PLACES_MAX || slow->end >= AP_END_CNT ||
 	    slow->callee > AP_CALLEE_ITERATION || slow->cut > AP_CUT_NO_FRAME)
 		return false;
-	if (slow->hi_ts < slow->start_ts || slow->hi_ts - slow->start_ts > DURATION_MAX_NS)
+	if (slow->hi_ts > TS_MAX_NS || slow->hi_ts < slow->start_ts ||
+	    slow->hi_ts - slow->start_ts > DURATION_MAX_NS)
 		return false;
 	for (__u32 i = 0; i < slow->place_cnt; i++) {
 		if (slow->place[i].off >= AP_OFF_CNT)
@@ -77,7 +80,7 @@ bool sound_record(const struct ap_head *head, size_t record_sz)
 	const void *record = head;
 
 	if (head->size != record_sz || !head->kind || head->kind >= AP_KIND_CNT ||
-	    record_sz < least[head->kind])
+	    record_sz < least[head->kind] || head->ts > TS_MAX_NS)
 		return false;
 	switch (head->kind) {
 	case AP_NAME:
