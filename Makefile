@@ -58,6 +58,8 @@ TESTS   := $(TEST:tests/unit/%.c=$(B)/tests/%)
 SAN     := $(TEST:tests/unit/%.c=$(B)/san/tests/%)
 FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_GCC := $(FUZZ:tests/fuzz/%.c=$(B)/san/fuzz/%)
+# What reads the target's memory and files: for longer.
+FUZZ_LONG := $(patsubst %,$(B)/san/fuzz/fuzz_%,elf layout lines walk record)
 FUZZ_CLANG := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
 # What knows no kernel: fuzzing needs no more, and clang builds it without the skeleton.
 FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/recording/% user/target/%,$(SRC))
@@ -177,7 +179,8 @@ check-plain: $(TESTS) $(B)/vmlinux_types.o $(B)/asyncprof.bpf.o | layers
 	tests/unit/run plain $(TESTS) tests/layers_test tests/stack_test
 
 check-san: $(SAN) $(FUZZ_GCC) $(B)/vmlinux_types.o
-	tests/unit/run sanitized $(SAN) $(FUZZ_GCC)
+	tests/unit/run sanitized $(SAN) $(filter-out $(FUZZ_LONG),$(FUZZ_GCC))
+	tests/fuzz/check 15 $(FUZZ_LONG)
 
 check-root: asyncprof
 	tests/e2e/run

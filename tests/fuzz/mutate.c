@@ -7,12 +7,15 @@
  *
  * usage: TARGET [RUNS]        try
  *        TARGET -w FOLDER     write the good inputs there, for libFuzzer
+ *
+ * FUZZ_SECONDS=N in the environment: more of them, for N seconds of CPU time.
  */
 #include "fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static uint64_t random_state = 88172645463325252ULL;
 
@@ -63,31 +66,50 @@ static int write_seeds(const char *folder, uint8_t *seed)
 	return 0;
 }
 
+/* In memory of just that size, cut and overwritten; `i` of `runs`: first only cut. */
+static int try(const uint8_t *seed, size_t size, unsigned int i, unsigned int runs)
+{
+	size_t cut = i == 0 ? size : i < runs / 4 ? size * i / (runs / 4) :
+		     next_random() % 4 ? size : next_random() % (size + 1);
+	uint8_t *data = malloc(cut ? cut : 1);
+
+	if (!data)
+		return 1;
+	memcpy(data, seed, cut);
+	if (i >= runs / 4)
+		mutate(data, cut);
+	LLVMFuzzerTestOneInput(data, cut);
+	free(data);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static uint8_t seed[FUZZ_INPUT_MAX];
 	unsigned int n, i, runs = argc > 1 ? (unsigned int)atoi(argv[1]) : 2000;
-	size_t size, cut;
-	uint8_t *data;
+	const char *seconds = getenv("FUZZ_SECONDS");
+	clock_t end = seconds ? atoi(seconds) * CLOCKS_PER_SEC : 0;
+	unsigned long more = 0;
+	size_t size;
 
 	if (argc == 3 && !strcmp(argv[1], "-w"))
 		return write_seeds(argv[2], seed);
 	for (n = 0; (size = fuzz_seed(n, seed, sizeof(seed))); n++) {
 		for (i = 0; i < runs; i++) {
-			/* First whole, then cut, then cut and overwritten; in memory of just that size. */
-			cut = i == 0 ? size : i < runs / 4 ? size * i / (runs / 4) :
-			      next_random() % 4 ? size : next_random() % (size + 1);
-			data = malloc(cut ? cut : 1);
-			if (!data)
+			if (try(seed, size, i, runs))
 				return 1;
-			memcpy(data, seed, cut);
-			if (i >= runs / 4)
-				mutate(data, cut);
-			LLVMFuzzerTestOneInput(data, cut);
-			free(data);
 		}
 		printf("ok %u - good input %u, and %u that are not\n", n + 1, n, runs - 1);
 	}
-	printf("1..%u\n", n);
+	while (n && clock() < end) {
+		size = fuzz_seed((unsigned int)(next_random() % n), seed, sizeof(seed));
+		for (i = 0; i < 100; i++, more++) {
+			if (try(seed, size, runs, runs))
+				return 1;
+		}
+	}
+	if (end)
+		printf("ok %u - %lu more in %s s\n", n + 1, more, seconds);
+	printf("1..%u\n", n + !!end);
 	return n ? 0 : 1;
 }
