@@ -8,11 +8,35 @@
 #include <unistd.h>
 
 #include "target/elf.h"
+#include "target/eval_part.h"
+#include "target/sites.h"
+#include "target/symbols.h"
+#include "target/version.h"
 
 static int count(void *ctx, uint64_t slot)
 {
 	(void)slot;
 	return ++*(int *)ctx > 1000;
+}
+
+/* What the finder asks: a site must be where the file has a function. */
+static void find(const struct elf *e)
+{
+	struct asyncio_symbols asyncio;
+	struct site site = {0};
+	struct symbols symbols;
+	struct refusal why;
+	uint64_t start, end;
+	char doubt[128];
+
+	symbols_find(e, &symbols, &why);
+	symbols_find_asyncio(e, &asyncio, doubt, sizeof(doubt));
+	version_read(e, symbols.version_word, "/usr/bin/python3.9");
+	eval_part_find(e, &start, &end);
+	if (!site_find(e, 0, elf_entry(e), "entry", 3, &site, &why)) {
+		FUZZ_CHECK(elf_is_function(e, elf_entry(e)));
+		FUZZ_CHECK(elf_bytes(e, site.vaddr, site.byte_cnt));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,6 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		elf_dynsym(e, "PyContext_Type");
 		elf_symtab(e, "main");
 		elf_each_reference(e, "run", count, &references);
+		find(e);
 	}
 	elf__close(e);
 	close(fd);
