@@ -191,10 +191,34 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct pid_namespace;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];	/* as many as it is deep: [0] since 6.5 (b69f0aeb0689) */
+};
+
+struct signal_struct {
+	struct list_head thread_head;
+};
+
 struct task_struct {
 	unsigned int __state;
 	int pid;
 	int tgid;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	struct list_head thread_node;
+	struct signal_struct *signal;
 	char comm[16];
 	struct sched_entity se;
 	struct sched_info sched_info;

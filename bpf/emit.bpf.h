@@ -20,25 +20,24 @@ static __always_inline void emit_count(__u32 kind, int ok)
 		__sync_fetch_and_add(&s->dropped[kind], 1);
 }
 
-static __always_inline void emit_head(struct ap_head *head, __u32 kind, __u32 size)
+static __always_inline void emit_head(struct ap_thread *t, struct ap_head *head, __u32 kind,
+				      __u32 size)
 {
-	__u64 id = bpf_get_current_pid_tgid();
-
 	head->kind = kind;
 	head->size = size;
-	head->tgid = id >> 32;
-	head->tid = (__u32)id;
+	head->tgid = t->tgid;
+	head->tid = t->tid;
 	head->ts = bpf_ktime_get_ns();
 }
 
 /* Reserve a record of constant size; NULL when there is no room, and that is counted. */
-static __always_inline void *emit_begin(__u32 kind, __u32 size)
+static __always_inline void *emit_begin(struct ap_thread *t, __u32 kind, __u32 size)
 {
 	void *record = bpf_ringbuf_reserve(&ring, size, 0);
 
 	emit_count(kind, record != NULL);
 	if (record)
-		emit_head(record, kind, size);
+		emit_head(t, record, kind, size);
 	return record;
 }
 
@@ -62,9 +61,9 @@ static __always_inline void emit_end(void *record, int now)
 }
 
 /* The kernel's stack at this moment, for the sample or block that says `mark`. */
-static __always_inline void kernel_send(void *ctx, __u64 mark)
+static __always_inline void kernel_send(struct ap_thread *t, void *ctx, __u64 mark)
 {
-	struct ap_kernel *k = emit_begin(AP_KERNEL, sizeof(*k));
+	struct ap_kernel *k = emit_begin(t, AP_KERNEL, sizeof(*k));
 
 	if (!k)
 		return;
@@ -74,9 +73,10 @@ static __always_inline void kernel_send(void *ctx, __u64 mark)
 }
 
 /* Send what lies in a map: its head is filled in here. */
-static __always_inline void emit_copy(struct ap_head *head, __u32 kind, __u32 size, int now)
+static __always_inline void emit_copy(struct ap_thread *t, struct ap_head *head, __u32 kind, __u32 size,
+				      int now)
 {
-	emit_head(head, kind, size);
+	emit_head(t, head, kind, size);
 	emit_count(kind, bpf_ringbuf_output(&ring, head, size, emit_flags(now)) == 0);
 }
 

@@ -54,9 +54,9 @@ static __always_inline void suspend_outer(struct ap_thread *t, __u32 under, __u6
 }
 
 /* Without the probe code after asyncio.run() would look like an iteration that goes on. */
-static __always_inline int has_loop_probe(void)
+static __always_inline int has_loop_probe(struct ap_thread *t)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = t->tgid;
 	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
 
 	return target && target->has_loop_probe;
@@ -73,7 +73,7 @@ static __always_inline void iteration_end(struct ap_thread *t, __u64 now)
 	busy = now - o->start_ts;
 	t->account.busy_ns += busy;
 	sched_settle(t);
-	if (busy - o->slow_ns >= t->threshold_ns && has_loop_probe()) {
+	if (busy - o->slow_ns >= t->threshold_ns && has_loop_probe(t)) {
 		o->lo_ts = now;
 		slow_send(t, RULE_ITERATION, AP_END_POLL, now);
 	}

@@ -11,4 +11,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Set by the collector before it takes the probes away, which it can't do all at once. */
 __u32 stopped;
 
+__u64 pids_ns;
+__u32 pids_level;
+
 __u32 plain_cnt;

@@ -19,6 +19,8 @@
 #endif
 
 extern __u32 stopped;
+extern __u64 pids_ns;	/* where the collector's /proc counts (pids.bpf.h), and how deep that is */
+extern __u32 pids_level;
 extern __u32 plain_cnt; /* entries of `threads` that run no loop; at most AP_PLAIN_MAX */
 
 /* Written by the collector: which processes, and how to read them. Key: tgid. */
@@ -29,7 +31,7 @@ AP_MAP struct {
 	__type(value, struct ap_target);
 } targets SEC(".maps");
 
-/* One entry a thread that runs loops. Key: bpf_get_current_pid_tgid(). */
+/* One entry a thread that runs loops. Key: pids_current(). */
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);

@@ -41,11 +41,12 @@ static __always_inline int learn(struct ap_thread *t, __u64 code)
 
 __noinline int rule_class(struct ap_thread *t, __u64 code)
 {
-	struct ap_addr key = {.addr = code, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct ap_addr key = {.addr = code};
 	struct code_entry entry = {};
 
 	if (!t)
 		return CODE_OTHER;
+	key.tgid = t->tgid;
 	code_look_up(t, &key, &entry);
 	if (!entry.print)
 		return CODE_OTHER;
@@ -179,9 +180,9 @@ static __always_inline void count_closed(struct ap_account *a, __u64 end)
 }
 
 /* It was open when we came: the collector may have seen it run, or sleep, without any event. */
-static __always_inline void take_proof(struct ap_open *o)
+static __always_inline void take_proof(struct ap_thread *t, struct ap_open *o)
 {
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = (__u64)t->tgid << 32 | t->tid;
 	struct ap_proof *proof = bpf_map_lookup_elem(&proofs, &id);
 
 	if (proof && proof->seq == o->seq && proof->lo_ts > o->lo_ts)
@@ -199,7 +200,7 @@ __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now
 		return 0;
 	o = rule_open(t, index);
 	if (o->flags & AP_F_AT_ATTACH)
-		take_proof(o);
+		take_proof(t, o);
 	sched_settle(t);
 	if (o->over_ts && o->over_ts < hi) {
 		hi = o->over_ts;

@@ -48,11 +48,11 @@ static __always_inline void send_sample(struct ap_thread *t, __u32 index, int se
 		ap_read(&s->collecting, sizeof(s->collecting), t->collecting);
 	code_send_stack(t, RULE_SAMPLE);
 	if (t->record & AP_REC_KERNEL && s->mode != AP_MODE_USER)
-		kernel_send(ctx, now);
+		kernel_send(t, ctx, now);
 	cnt = s->stack.cnt;
 	if (cnt > AP_FRAMES_MAX)
 		cnt = AP_FRAMES_MAX;
-	emit_copy(&s->head, AP_SAMPLE,
+	emit_copy(t, &s->head, AP_SAMPLE,
 		  __builtin_offsetof(struct ap_sample, stack.frame) + cnt * sizeof(struct ap_frame),
 		  /* perf's buffer, where the native stack of it lies, is small */
 		  flags & AP_T_NATIVE || !(flags & AP_T_EARLY));

@@ -12,6 +12,7 @@
 #include "rule.bpf.h"
 #include "emit.bpf.h"
 #include "file.bpf.h"
+#include "pids.bpf.h"
 #include "sched.bpf.h"
 #include "slow.bpf.h"
 #include "syscall.bpf.h"
@@ -212,7 +213,7 @@ static __always_inline void note_holder(struct ap_thread *t, struct ap_block *b)
 		return;
 	if (l->thread_native_id != AP_NO_OFFSET)
 		ap_read(&tid, sizeof(tid), tstate + l->thread_native_id);
-	b->holder_tid = tid;
+	b->holder_tid = tid ? pids_outer((__u32)tid) : 0;
 	frame = ap_current_frame(l, tstate);
 	for (i = 0; i < 4; i++) {
 		if (!frame || rule_link(t, frame, &link))
@@ -302,7 +303,7 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 		rule_note_over(rule_open(t, index), b->out_ts);
 	note_syscall(t, b, block, regs);
 	if (t->record & AP_REC_KERNEL)
-		kernel_send(ctx, b->out_ts);
+		kernel_send(t, ctx, b->out_ts);
 
 	t->last_block = block;
 	t->pending_seen = b->seen;

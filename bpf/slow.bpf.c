@@ -37,7 +37,7 @@ static __always_inline void code_fill(struct ap_layout *l, struct ap_code *c, __
 /* Send a code object, unless it was sent. */
 __noinline int code_send(struct ap_thread *t, __u64 code)
 {
-	struct ap_addr key = {.addr = code, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct ap_addr key = {.addr = code};
 	struct code_entry entry = {};
 	struct ap_layout *l;
 	struct ap_code *c;
@@ -46,6 +46,7 @@ __noinline int code_send(struct ap_thread *t, __u64 code)
 	if (!t || !code)
 		return 0;
 	l = &t->layout;
+	key.tgid = t->tgid;
 	code_look_up(t, &key, &entry);
 	if (!entry.print || entry.sent)
 		return 0;
@@ -54,12 +55,12 @@ __noinline int code_send(struct ap_thread *t, __u64 code)
 	if (len >> 31)
 		len = 0;
 	if (len <= LINETABLE_SMALL) {
-		c = emit_begin(AP_CODE, sizeof(*c) + LINETABLE_SMALL);
+		c = emit_begin(t, AP_CODE, sizeof(*c) + LINETABLE_SMALL);
 		if (!c)
 			return 0;
 		code_fill(l, c, code, table, len, LINETABLE_SMALL);
 	} else {
-		c = emit_begin(AP_CODE, sizeof(*c) + LINETABLE_LARGE);
+		c = emit_begin(t, AP_CODE, sizeof(*c) + LINETABLE_LARGE);
 		if (!c)
 			return 0;
 		code_fill(l, c, code, table, len, LINETABLE_LARGE);
@@ -95,16 +96,16 @@ __noinline int code_send_stack(struct ap_thread *t, __u32 stack)
  * The target as it is described now. A thread keeps a copy of its layout, which
  * is older than _asyncio if that was loaded later: it lacks the tasks' offsets.
  */
-static __always_inline struct ap_target *current_target(void)
+static __always_inline struct ap_target *current_target(struct ap_thread *t)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = t->tgid;
 
 	return bpf_map_lookup_elem(&targets, &tgid);
 }
 
-static __always_inline int has_task_probe(void)
+static __always_inline int has_task_probe(struct ap_thread *t)
 {
-	struct ap_target *target = current_target();
+	struct ap_target *target = current_target(t);
 
 	return target && target->has_task_probe;
 }
@@ -196,7 +197,7 @@ static __always_inline void name_of_cstring(__u64 addr, struct ap_text_name *out
 
 static __always_inline void name_of_task(struct ap_thread *t, struct ap_name *n)
 {
-	struct ap_target *target = current_target();
+	struct ap_target *target = current_target(t);
 	struct ap_layout *l = target ? &target->layout : &t->layout;
 	__u64 name = read_word(n->task + l->task_name);
 	__u64 coro = read_word(n->task + l->task_coro);
@@ -314,7 +315,7 @@ __noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 	o->named = 1;
 	if (o->callee == AP_CALLEE_SIGNAL)
 		return 0;
-	n = emit_begin(AP_NAME, sizeof(*n));
+	n = emit_begin(t, AP_NAME, sizeof(*n));
 	if (!n)
 		return 0;
 	__builtin_memset((void *)n + sizeof(n->head), 0,
@@ -347,7 +348,7 @@ __noinline int block_send(struct ap_thread *t, __u32 block, __u32 index, __u32 f
 	b->callee = t->plain ? AP_CALLEE_THREAD : o->callee;
 	b->loop = o->loop;
 	bpf_get_current_comm(b->comm, sizeof(b->comm));
-	emit_copy(&b->head, AP_BLOCK,
+	emit_copy(t, &b->head, AP_BLOCK,
 		  __builtin_offsetof(struct ap_block, stack.frame) + cnt * sizeof(struct ap_frame),
 		  !(flags & AP_T_EARLY));
 	return 0;
@@ -371,14 +372,13 @@ __noinline int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi)
 	o = rule_open(t, index);
 	/* At exit and exec the memory that held the names is no longer there. */
 	if (!o->named && !gone && index != RULE_ITERATION)
-		name_send(t, index, has_task_probe());
+		name_send(t, index, has_task_probe(t));
 	rule_unfresh(o);
 	if (!gone)
 		send_longest(t, o, index);
-	s = emit_begin(AP_SLOW, sizeof(*s));
+	s = emit_begin(t, AP_SLOW, sizeof(*s));
 	if (!s)
 		return 0;
-	s->head.tid = t->tid;
 	s->seq = o->seq;
 	s->loop = o->loop;
 	s->start_ts = o->start_ts;

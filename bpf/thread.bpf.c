@@ -74,6 +74,7 @@ __noinline int thread_make(__u64 id)
 	t = bpf_map_lookup_elem(&threads, &id);
 	if (!t)
 		return count_homeless(tgid, AP_IGN_NO_THREAD);
+	t->tgid = tgid;
 	t->tid = (__u32)id;
 	t->layout = target->layout;
 	t->gil_holder = target->gil_holder;
@@ -104,9 +105,8 @@ static __always_inline int thread_end(__u64 id, __u32 end)
 		return 0;
 	}
 	rule_close_all(t, end);
-	gone = emit_begin(AP_GONE, sizeof(*gone));
+	gone = emit_begin(t, AP_GONE, sizeof(*gone));
 	if (gone) {
-		gone->head.tid = (__u32)id;
 		gone->exec = end == AP_END_EXEC;
 		gone->pad = 0;
 		gone->account = t->account;
@@ -148,14 +148,34 @@ int on_leave(void *ctx)
 SEC("raw_tp/sched_process_exit")
 int on_exit(void *ctx)
 {
-	return thread_end(bpf_get_current_pid_tgid(), AP_END_EXIT);
+	return thread_end(pids_current(), AP_END_EXIT);
 }
 
-/* (task, old_pid, bprm): a thread that calls exec becomes the main one and takes its tid. */
-SEC("raw_tp/sched_process_exec")
-int on_exec(struct bpf_raw_tracepoint_args *ctx)
-{
-	__u64 tgid = bpf_get_current_pid_tgid() >> 32;
+struct caller {
+	__u64 id;
+	__u32 tgid;
+};
 
-	return thread_end(tgid << 32 | (__u32)ctx->args[1], AP_END_EXEC);
+static long find_caller(void *map, __u64 *id, struct ap_thread *t, struct caller *caller)
+{
+	if (*id >> 32 != caller->tgid)
+		return 0;
+	caller->id = *id;
+	return 1;
+}
+
+/*
+ * A thread that calls exec becomes the main one and takes its tid. Its own is told here only as
+ * the first pid namespace has it; but all others have gone before (fs/exec.c, de_thread()), so
+ * that the one entry which is left is its.
+ */
+SEC("raw_tp/sched_process_exec")
+int on_exec(void *ctx)
+{
+	struct caller caller = { .tgid = pids_current() >> 32 };
+
+	if (!bpf_map_lookup_elem(&targets, &caller.tgid))
+		return 0;
+	bpf_for_each_map_elem(&threads, find_caller, &caller, 0);
+	return thread_end(caller.id, AP_END_EXEC);
 }

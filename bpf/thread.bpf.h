@@ -9,13 +9,14 @@
 #ifndef ASYNCPROF_THREAD_BPF_H
 #define ASYNCPROF_THREAD_BPF_H
 
+#include "pids.bpf.h"
 #include "read.bpf.h"
 #include "walk.h"
 
 /* NULL: this thread runs no loop of a target. */
 static __always_inline struct ap_thread *thread_find(void)
 {
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = pids_current();
 
 	return stopped ? NULL : bpf_map_lookup_elem(&threads, &id);
 }
@@ -28,7 +29,7 @@ int thread_make(__u64 id);
 /* Like thread_find(), and makes the entry when the process is a target. */
 static __always_inline struct ap_thread *thread_get(void)
 {
-	__u64 id = bpf_get_current_pid_tgid();
+	__u64 id = pids_current();
 	struct ap_thread *t = thread_find();
 
 	if (t || stopped || !thread_make(id))

@@ -53,7 +53,7 @@ enum ap_kind {
 struct ap_head {
 	__u32 kind;	/* enum ap_kind */
 	__u32 size;	/* bytes of the whole record, this head included */
-	__u32 tgid;	/* process and thread, in asyncprof's own pid namespace */
+	__u32 tgid;	/* process and thread, as asyncprof's /proc numbers them */
 	__u32 tid;
 	__u64 ts;	/* when the record was made */
 };
@@ -238,7 +238,7 @@ struct ap_block {
 	__u32 fds;		/* of poll and select: how many were polled; 0: none */
 	__u64 arg[3];		/* first arguments of the syscall */
 	__u32 seen;		/* enum ap_seen, when it left */
-	__u32 holder_tid;	/* AP_OFF_GIL: native id of the holder, 0: not known */
+	__u32 holder_tid;	/* AP_OFF_GIL: the holder, 0: not known */
 	struct ap_frame holder;	/* AP_OFF_GIL: the holder's frame, code 0: not known */
 	__u32 flags;		/* AP_T_* */
 	__u32 callee;		/* as in ap_sample */
@@ -420,10 +420,9 @@ struct ap_thread {
 	__u32 last_block;	/* which block[] the last switch-out filled */
 	__u32 pending;		/* 1: an off-CPU interval waits to be settled */
 	__u32 pending_seen;	/* enum ap_seen of the top callback when it left */
-	__u32 tid;		/* its own; exec gives it that of the main thread */
+	__u32 tgid, tid;	/* its own; exec gives it that of the main thread */
 	__u32 record;		/* AP_REC_*, copied from the target */
 	__u32 plain;		/* 1: it has run no loop; here for a recording of threads */
-	__u32 pad;
 	__u64 out_ts, out_clock, out_run_delay, out_exec;
 	__u64 out_pcount;
 	struct ap_account account;

@@ -19,6 +19,7 @@
 #include "natives.h"
 #include "program.h"
 #include "signals.h"
+#include "target/pids.h"
 #include "target/source.h"
 #include "targets.h"
 
@@ -416,9 +417,14 @@ int collector__open(const struct options *options, struct collector **out, struc
 
 static int open_natives(struct collector *c)
 {
-	int err = natives__open(1000000000 / c->options->rate_hz, &c->natives);
+	int err;
 	size_t i;
 
+	/* perf numbers its samples as system calls do, the programs as /proc does. */
+	if (pids_depth())
+		return refuse(c->why, EXIT_KERNEL, "mount /proc, or leave --native out",
+			      "no native stacks: /proc is not of asyncprof's own pid namespace");
+	err = natives__open(1000000000 / c->options->rate_hz, &c->natives);
 	for (i = 0; i < c->targets.cnt && !err; i++)
 		err = natives_add(c->natives, c->targets.watched[i].process);
 	if (err)

@@ -26,6 +26,7 @@
 #include "kernel/leash.h"
 #include "launch_user.h"
 #include "signals.h"
+#include "target/pids.h"
 #include "target/process.h"
 #include "target/startup.h"
 
@@ -48,7 +49,8 @@ enum stage {
 };
 
 struct launch {
-	pid_t pid;
+	pid_t pid;   /* for system calls */
+	pid_t shown; /* for everybody else: pids.h */
 	enum stage stage;
 	bool stands;
 	bool late;
@@ -207,6 +209,7 @@ static int start(struct launch *l, const struct options *options, const struct l
 			.failed = failed[1],
 		});
 	}
+	l->shown = pids_shown(l->pid);
 	close(failed[1]);
 	failed[1] = -1;
 	err = leash__exec(&l->exec, l->pid);
@@ -293,7 +296,7 @@ static void open_image(struct launch *l)
 	process__close(l->process);
 	startup__close(&l->startup);
 	l->process = NULL;
-	if (process__open(l->pid, &l->process, &why))
+	if (process__open(l->shown, &l->process, &why))
 		l->process = NULL; /* it ends */
 	else
 		snprintf(l->comm, sizeof(l->comm), "%s", process_comm(l->process));
@@ -507,7 +510,7 @@ void launch__free(struct launch *l)
 
 pid_t launch_pid(const struct launch *l)
 {
-	return l->pid;
+	return l->shown;
 }
 
 bool launch_is_late(const struct launch *l)

@@ -152,7 +152,7 @@ int watched__attach(struct watched *w, struct session *s, watched_record emit, v
 	w->probed_tid = process_live_tid(w->process);
 	if (!w->probed_tid)
 		return refuse(why, EXIT_NO_PROCESS, "", "process %d exited while attaching", (int)pid);
-	if (session__add(s, pid, w->probed_tid, &target, &probes, why)) {
+	if (session__add(s, pid, process_own_tid(w->process, w->probed_tid), &target, &probes, why)) {
 		refuse_if_changed(w, why);
 		return -1;
 	}
@@ -174,6 +174,7 @@ static int follow_thread(struct watched *w, struct session *s, struct refusal *w
 	if (!tid || tid == w->probed_tid)
 		return NEWS_NONE;
 	w->probed_tid = tid;
+	tid = process_own_tid(w->process, tid);
 	return session__move(s, process_pid(w->process), tid, &probes, why) ? -1 : NEWS_MOVED;
 }
 
@@ -193,7 +194,7 @@ static int join_asyncio(struct watched *w, struct session *s, struct refusal *wh
 	probes.context_run = NULL;
 	describe(w, &target);
 	/* The probes first: what the target is said to have must be there. */
-	if (session__extend(s, pid, w->probed_tid, &probes, why) ||
+	if (session__extend(s, pid, process_own_tid(w->process, w->probed_tid), &probes, why) ||
 	    session__describe(s, pid, &target, why))
 		return -1;
 	return NEWS_ASYNCIO;

@@ -101,7 +101,9 @@ static const char *differ(const struct btf *ours, __u32 our_id, const struct btf
 			       ? "another sign"
 			       : NULL;
 	if (btf_is_array(a)) {
-		if (btf_array(a)->nelems != btf_array(b)->nelems)
+		/* One element or none: an array as long as its struct was made. */
+		if (btf_array(a)->nelems != btf_array(b)->nelems &&
+		    (btf_array(a)->nelems > 1 || btf_array(b)->nelems > 1))
 			return "another number of elements";
 		return differ(ours, btf_array(a)->type, kernel, btf_array(b)->type, depth + 1);
 	}

@@ -17,10 +17,10 @@
 
 enum feature {
 	FEATURE_BPF,		    /* we may load BPF programs at all */
-	FEATURE_HOST_PIDS,	    /* we run in the host's pid namespace */
 	FEATURE_BTF,		    /* /sys/kernel/btf/vmlinux */
 	FEATURE_RING_BUFFER,	    /* BPF_MAP_TYPE_RINGBUF */
 	FEATURE_RAW_TRACEPOINT,	    /* sched_switch, sched_process_exit, sched_process_exec */
+	FEATURE_PIDS,		    /* processes as /proc numbers them */
 	FEATURE_TASK_PT_REGS,	    /* bpf_task_pt_regs: syscall and arguments at a switch */
 	FEATURE_SCHED_INFO,	    /* task_struct.sched_info.run_delay: the run queue's account */
 	FEATURE_CPU_CLOCK,	    /* a program on a perf cpu-clock event */

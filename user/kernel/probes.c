@@ -186,9 +186,11 @@ int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site
 
 	if (!site || site->cost == SITE_NONE)
 		return 0;
-	link = bpf_program__attach_uprobe_opts(program, pid, site->path, site->offset, &opts);
+	/* 0 would be ourselves. */
+	link = pid > 0 ? bpf_program__attach_uprobe_opts(program, pid, site->path, site->offset, &opts) :
+			 NULL;
 	if (!link) {
-		err = errno;
+		err = pid > 0 ? errno : ESRCH;
 		if (err == ESRCH)
 			return refuse(why, EXIT_NO_PROCESS, "", "process %d exited while attaching",
 				      (int)pid);

@@ -14,6 +14,7 @@
 #include "kernel/features.h"
 #include "kernel/probes.h"
 #include "kernel/trap.h"
+#include "target/pids.h"
 
 #define WATCHED_MAX 256	/* as many as the `targets` map holds */
 #define BATCH_MAX   4096	/* records handed over at once */
@@ -81,6 +82,15 @@ static int switch_has_state(void)
 	return has;
 }
 
+/* Runs on_self() here and now. */
+static int set_pids(struct asyncprof_bpf *bpf)
+{
+	uint64_t args[] = { (uint64_t)pids_depth() };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+
+	return bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.on_self), &opts);
+}
+
 int session__open(session_record on_record, void *ctx, struct session **out, struct refusal *why)
 {
 	struct session *s;
@@ -111,6 +121,12 @@ int session__open(session_record on_record, void *ctx, struct session **out, str
 	s->ring = ring_buffer__new(bpf_map__fd(s->bpf->maps.ring), on_ring, s, NULL);
 	if (!s->ring) {
 		refuse(why, EXIT_KERNEL, "", "can't map the ring buffer: %s", strerror(errno));
+		goto fail;
+	}
+	err = set_pids(s->bpf);
+	if (err) {
+		refuse(why, EXIT_KERNEL, "see asyncprof doctor",
+		       "can't tell how processes are numbered here: %s", strerror(-err));
 		goto fail;
 	}
 	trap_measure(s->bpf->progs.on_context_run, &s->trap);

@@ -44,7 +44,7 @@ struct session_probes {
 
 /*
  * Describes `pid` to the kernel programs, then attaches its probes through
- * `tid`, a thread of it that lives: when that thread exits the kernel takes the
+ * `tid`, a thread of it that lives, as system calls number it: when that thread exits the kernel takes the
  * probes away (uprobe_perf_filter() compares its mm), and session__move() puts
  * them back. 0, or -1 with `why`.
  */

@@ -9,6 +9,7 @@
 #include "kernel/trials.h"
 
 #include "kernel/features.h"
+#include "target/pids.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -31,9 +32,6 @@
 #include <unistd.h>
 
 #define LICENSE "Dual BSD/GPL"
-
-/* Inode of the first pid namespace (include/linux/proc_ns.h: PROC_PID_INIT_INO). */
-#define HOST_PID_NAMESPACE_INO 0xEFFFFFFCU
 
 /* uprobe_multi is younger than Debian 12's headers (linux/bpf.h of 6.6). */
 #define TRACE_UPROBE_MULTI 48
@@ -145,17 +143,6 @@ int trial_bpf(void)
 	return fd < 0 ? fd : 0;
 }
 
-int trial_host_pids(void)
-{
-	struct stat st;
-
-	trying = "/proc/self/ns/pid";
-	if (stat("/proc/self/ns/pid", &st))
-		return -errno;
-	trying = "a pid namespace of our own";
-	return st.st_ino == HOST_PID_NAMESPACE_INO ? 0 : -EXDEV;
-}
-
 /* Loaded once: 4 MB that several probes ask. NULL when there is none. */
 static const struct btf *kernel_btf(void)
 {
@@ -231,6 +218,23 @@ int trial_raw_tracepoint(void)
 	if (link < 0)
 		err = -errno;
 	close_fd(link);
+	close(program);
+	return err;
+}
+
+int trial_pids(void)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int program, err;
+
+	trying = "/proc/self/status";
+	if (pids_depth() < 0)
+		return pids_depth();
+	program = load_smallest(BPF_PROG_TYPE_RAW_TRACEPOINT);
+	if (program < 0)
+		return program;
+	trying = "bpf(BPF_PROG_TEST_RUN) of a raw tracepoint's";
+	err = bpf_prog_test_run_opts(program, &opts);
 	close(program);
 	return err;
 }

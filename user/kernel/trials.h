@@ -10,7 +10,7 @@
 const char *trial_doing(void);
 
 int trial_bpf(void);
-int trial_host_pids(void);
+int trial_pids(void);
 int trial_btf(void);
 int trial_sched_info(void);
 int trial_throttled(void);

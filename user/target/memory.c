@@ -148,7 +148,7 @@ int memory__open(const struct process *p, struct memory **out)
 		return err;
 	m->process = p;
 	m->sock = -1;
-	m->tid = process_live_tid(p);
+	m->tid = process_own_tid(p, process_live_tid(p));
 	err = m->tid ? start_child(m) : -ESRCH;
 	if (err)
 		memory__close(m);
@@ -267,7 +267,7 @@ int memory_read(struct memory *m, uint64_t addr, void *buf, size_t size)
 	err = ask(m, addr, size);
 	if (err == -ESRCH) {
 		/* The thread we read through has exited: any other will do. */
-		m->tid = process_live_tid(m->process);
+		m->tid = process_own_tid(m->process, process_live_tid(m->process));
 		if (!m->tid)
 			return -ESRCH;
 		err = ask(m, addr, size);

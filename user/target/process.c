@@ -17,8 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "target/pids.h"
 
 #define STAT_SZ	   1024
 #define PF_KTHREAD 0x00200000UL /* include/linux/sched.h */
@@ -206,27 +207,40 @@ pid_t process_live_tid(const struct process *p)
 	return found;
 }
 
-pid_t process_inner_tid(const struct process *p, pid_t tid)
+/* A kernel without pid namespaces has one number for each. */
+static pid_t numbered(const struct process *p, pid_t tid, int place)
 {
-	char name[64], status[4096];
-	char *line, *end;
-	long inner = 0;
+	char name[64], status[16384]; /* "Groups:" comes before, and may be long */
 
 	snprintf(name, sizeof(name), "task/%d/status", (int)tid);
 	if (read_small(p, name, status, sizeof(status)) <= 0)
 		return 0;
-	line = strstr(status, "\nNSpid:");
-	if (!line)
-		return tid; /* a kernel without pid namespaces */
-	/* One number a namespace, ours first and its own last. */
-	for (line += 7; *line && *line != '\n'; line = end) {
-		long n = strtol(line, &end, 10);
+	return strstr(status, "\nNSpid:") ? pids_number(status, place) : tid;
+}
 
-		if (end == line)
-			break;
-		inner = n;
-	}
-	return (pid_t)inner;
+pid_t process_inner_tid(const struct process *p, pid_t tid)
+{
+	return numbered(p, tid, PIDS_LAST);
+}
+
+pid_t process_own_tid(const struct process *p, pid_t tid)
+{
+	int depth = pids_depth();
+
+	return depth > 0 ? numbered(p, tid, depth) : tid;
+}
+
+pid_t process_find_tid(const struct process *p, pid_t inner)
+{
+	pid_t *tid = calloc(PROCESS_THREADS_MAX, sizeof(*tid));
+	int cnt = tid ? process_threads(p, tid, PROCESS_THREADS_MAX) : 0;
+	pid_t found = 0;
+
+	for (int i = 0; i < cnt && !found; i++)
+		if (process_inner_tid(p, tid[i]) == inner)
+			found = tid[i];
+	free(tid);
+	return found;
 }
 
 static int open_mem(struct process *p)
@@ -294,6 +308,10 @@ static int refuse_open(pid_t pid, int error, struct refusal *why)
 	case EPERM:
 		return refuse(why, EXIT_PERMISSION, remedy_root, "no permission to read process %d",
 			      (int)pid);
+	case EXDEV:
+		return refuse(why, EXIT_KERNEL,
+			      "run it in the host's pid namespace (docker run --pid=host)",
+			      "process %d is outside of asyncprof's own pid namespace", (int)pid);
 	case ENOSYS:
 		return refuse(why, EXIT_KERNEL, "use Linux 5.15 or newer",
 			      "this kernel has no pidfd_open");
@@ -325,9 +343,9 @@ int process__open(pid_t pid, struct process **out, struct refusal *why)
 	p->pid = pid;
 	p->dir = p->mem = -1;
 	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	p->pidfd = pids_open(pid);
 	if (p->pidfd < 0) {
-		err = errno;
+		err = -p->pidfd;
 		/* A thread that leads no group: EINVAL, ENOENT from 6.9 on. */
 		if ((err == EINVAL || err == ENOENT) && !access(path, F_OK))
 			err = refuse(why, EXIT_NO_PROCESS, "give the pid of its process",

@@ -28,8 +28,8 @@ enum process_state {
 };
 
 /*
- * Opens the process `pid` of our own pid namespace. 0, or -1 with `why`:
- * EXIT_NO_PROCESS, EXIT_PERMISSION. The caller closes it.
+ * Opens the process that /proc calls `pid`. 0, or -1 with `why`: EXIT_NO_PROCESS,
+ * EXIT_PERMISSION, EXIT_KERNEL. The caller closes it.
  */
 int process__open(pid_t pid, struct process **out, struct refusal *why);
 void process__close(struct process *p);
@@ -55,6 +55,12 @@ int process_threads(const struct process *p, pid_t *tid, size_t max);
 
 /* The id that a thread of it has in its own pid namespace (NSpid), 0: unknown. */
 pid_t process_inner_tid(const struct process *p, pid_t tid);
+
+/* The thread that has that id in its own pid namespace, 0: none. */
+pid_t process_find_tid(const struct process *p, pid_t inner);
+
+/* The id that system calls of ours take for it (pids.h), 0: none. */
+pid_t process_own_tid(const struct process *p, pid_t tid);
 
 /* Opens a file below /proc/PID ("maps", "task/7/syscall"), for reading. An fd, or a negative errno.
  */

@@ -200,6 +200,7 @@ static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid,
 	if (!seen)
 		return NULL;
 	seen->tid = tid;
+	seen->thread.tgid = (uint32_t)process_pid(s->process);
 	seen->thread.tid = (uint32_t)tid;
 	seen->thread.layout = target->layout;
 	seen->thread.gil_holder = target->gil_holder;
@@ -353,8 +354,8 @@ static void emit_stack_codes(const struct process *p, struct memory *m,
 }
 
 /* Who has the GIL that the thread waits for. `locked` follows last_holder (pycore_gil.h). */
-static void note_holder(struct memory *m, const struct interpreter *in, uint64_t own,
-			struct ap_block *b)
+static void note_holder(const struct process *p, struct memory *m, const struct interpreter *in,
+			uint64_t own, struct ap_block *b)
 {
 	struct frames f = {.memory = m, .layout = &in->layout};
 	uint64_t tstate = 0, native = 0;
@@ -366,7 +367,7 @@ static void note_holder(struct memory *m, const struct interpreter *in, uint64_t
 		return;
 	if (in->layout.thread_native_id != AP_NO_OFFSET &&
 	    !memory_read(m, tstate + in->layout.thread_native_id, &native, sizeof(native)))
-		b->holder_tid = (uint32_t)native;
+		b->holder_tid = (uint32_t)process_find_tid(p, (pid_t)native);
 	frames_first(&f, frames_current(&f, tstate), &b->holder);
 }
 
@@ -388,7 +389,7 @@ static void emit_stack(const struct process *p, struct memory *m, const struct i
 		goto out;
 	if (asleep) {
 		if (b->off == AP_OFF_GIL)
-			note_holder(m, in, t->tstate, b);
+			note_holder(p, m, in, t->tstate, b);
 		if (b->holder.code)
 			emit_code(p, m, in, tid, b->holder.code, emit, ctx);
 		b->head =
