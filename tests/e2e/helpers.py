@@ -136,6 +136,10 @@ class Helpers:
 			file.write(text)
 		return path
 
+	def outer_tid(self, tid):
+		"""What asyncprof calls the thread that calls itself `tid`."""
+		return {"tid": tid}
+
 	def folder(self):
 		return {"path": self.path}
 

@@ -326,9 +326,9 @@ async def gil_held_by_c():
 	thread = threading.Thread(target=hold_gil_in_c, args=(ready, go), name="holder")
 	thread.start()
 	ready.wait()
+	holder = await asked("outer tid", tid=thread.native_id)
 	mark = await gate()
-	with expected("gil_held_by_c", mark=mark, holder="hold_gil_in_c",
-		      holder_tid=getattr(thread, "native_id", None)) as fact:
+	with expected("gil_held_by_c", mark=mark, holder="hold_gil_in_c", holder_tid=holder["tid"]) as fact:
 		go.set()
 		cpu = time.thread_time_ns()
 		a = ns()
@@ -373,7 +373,7 @@ def burn_lines(seconds):
 	end = time.thread_time() + seconds
 	x = 0
 	while time.thread_time() < end:
-		for _ in range(2000): x += 1  # mark: cpu_python
+		for _ in range(100000): x += 1  # mark: cpu_python
 	return x
 
 
