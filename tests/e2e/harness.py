@@ -126,7 +126,7 @@ class Target:
 	"""A Python program under test: commands by a socket (its fd 0), facts from its stdout."""
 
 	def __init__(self, interpreter, program, *args, cpu=None, env=None, log="target", raw=False,
-		     first=False):
+		     first=False, setup=SETUP):
 		tree = interpreter["root"]
 		if tree:
 			prepare_tree(tree)
@@ -135,11 +135,11 @@ class Target:
 		cpu = TARGET_CPU if cpu is None else cpu
 		path = program if program.startswith("/") else os.path.join(PROGRAMS, program)
 		argv = ["taskset", "-c", str(cpu), "unshare", "-m", "--propagation", "private",
-			"sh", "-c", SETUP, "sh", interpreter["python"]]
+			"sh", "-c", setup, "sh", interpreter["python"]]
 		argv += ([] if raw else ["-u", "-B"]) + [path] + [str(arg) for arg in args]
 		environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/", "LC_ALL": "C.UTF-8",
 			       "PYTHONPATH": PROGRAMS + ":" + interpreter["site"], "TREE": tree,
-			       "BUILD": BUILD, "CHECKOUT": ROOT}
+			       "BUILD": BUILD, "CHECKOUT": ROOT, "SETUP": SETUP}
 		environment.update(env or {})
 		self.log = open(os.path.join(LOGS, log + ".target"), "w")
 		self.errors = open(os.path.join(LOGS, log + ".target.err"), "w")
@@ -224,8 +224,8 @@ class Profiler:
 	"""asyncprof itself, attached to one or more targets, its records collected."""
 
 	def __init__(self, *pids, threshold="20ms", options=(), log="target", json_lines=True,
-		     env=None):
-		argv = ["taskset", "-c", str(OTHER_CPU), ASYNCPROF, "-t", threshold]
+		     env=None, within=()):
+		argv = ["taskset", "-c", str(OTHER_CPU), *within, ASYNCPROF, "-t", threshold]
 		argv += ["--json"] if json_lines else []
 		for pid in pids:
 			argv += ["-p", str(pid)]

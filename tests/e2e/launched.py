@@ -52,14 +52,14 @@ def read_records(path):
 		return [json.loads(line) for line in file]
 
 
-def ask(argv, options=None, stdin=b"", **more):
+def ask(argv, options=None, stdin=b"", within=(), **more):
 	"""asyncprof OPTIONS -- ARGV, its records kept apart from the program's stdout."""
 	env = more.pop("env", None) or environment()
 	with tempfile.TemporaryDirectory() as folder:
 		path = folder + "/records"
 		if options is None:
 			options = ["--json", "-o", path]
-		got = subprocess.run([harness.ASYNCPROF] + options + ["--"] + argv, input=stdin,
+		got = subprocess.run([*within, harness.ASYNCPROF] + options + ["--"] + argv, input=stdin,
 				     stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
 				     timeout=harness.HANG_S, **more)
 		records = read_records(path)
