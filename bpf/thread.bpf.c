@@ -177,5 +177,8 @@ int on_exec(void *ctx)
 	if (!bpf_map_lookup_elem(&targets, &caller.tgid))
 		return 0;
 	bpf_for_each_map_elem(&threads, find_caller, &caller, 0);
-	return thread_end(caller.id, AP_END_EXEC);
+	thread_end(caller.id, AP_END_EXEC);
+	/* The probes stay, on the same file in another image, until the collector has noticed. */
+	bpf_map_delete_elem(&targets, &caller.tgid);
+	return 0;
 }
