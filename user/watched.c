@@ -108,7 +108,7 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 		if (err)
 			continue;
 		/* Whoever exits before the seed tells the kernel side no more. */
-		if (t->plain && process_inner_tid(w->process, tid) <= 0)
+		if (process_inner_tid(w->process, tid) <= 0)
 			session__unseed(s, pid, tid);
 		if (!t->depth)
 			continue;
