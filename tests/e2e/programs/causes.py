@@ -544,12 +544,15 @@ async def main(wanted):
 		with truth.Case(name):
 			await asyncio.create_task(CASES[name](), name="task-" + name.replace("_", "-"))
 			await rest()
+	ending.__enter__()  # asyncio waits for the executor's threads
 
 
 if __name__ == "__main__":
 	names = sys.argv[1:] or list(CASES)
 	truth.hello(cases=names)
 	assert truth.listen() == "go"
+	ending = truth.Case("ending")
 	asyncio.run(main(names))
+	ending.__exit__(None, None, None)
 	truth.say(t="done")
 	truth.listen()
