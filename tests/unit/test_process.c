@@ -3,10 +3,12 @@
 #include "cmocka_all.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,14 +34,30 @@ static void *stay(void *arg)
 	_exit(0);
 }
 
+/* Another process that has the same memory, and keeps it. */
+static int keep_memory(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pause())
+		;
+	return 0;
+}
+
 static void child_main(int control, int report)
 {
+	static char stack[65536];
+
 	pthread_t thread;
 	char byte = 0;
 
 	if (write(report, "!", 1) != 1 || read(control, &byte, 1) <= 0)
 		_exit(0);
 	switch (byte) {
+	case 'k':
+		if (clone(keep_memory, stack + sizeof(stack), CLONE_VM, NULL) < 0)
+			_exit(1);
+		/* fall through */
 	case 'x': /* another image, of the same file */
 		execl("/proc/self/exe", "test_process", "sleep", NULL);
 		_exit(1);
@@ -126,18 +144,30 @@ static void test_exited(void **state)
 }
 
 /* The same file again, under the same pid: only the memory tells. */
-static void test_execed(void **state)
+static void check_execed(const char *how)
 {
 	struct child c = start();
 	char byte;
 
-	(void)state;
 	assert_int_equal(process__open(c.pid, &process, &why), 0);
-	assert_int_equal(write(c.control, "x", 1), 1);
+	assert_int_equal(write(c.control, how, 1), 1);
 	assert_int_equal(read(c.report, &byte, 1), 1);
 	assert_int_equal(process_state(process), PROCESS_EXECED);
 	assert_int_equal(process_is_same(process), 0);
 	end(&c);
+}
+
+static void test_execed(void **state)
+{
+	(void)state;
+	check_execed("x");
+}
+
+/* As the kernel does while somebody else places a uprobe there. */
+static void test_execed_memory_kept(void **state)
+{
+	(void)state;
+	check_execed("k");
 }
 
 static void test_main_thread_exited(void **state)
@@ -238,7 +268,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_same),	 cmocka_unit_test(test_exited),
 		cmocka_unit_test(test_execed),	 cmocka_unit_test(test_main_thread_exited),
 		cmocka_unit_test(test_a_thread), cmocka_unit_test(test_no_such_process),
-		cmocka_unit_test(test_escape),
+		cmocka_unit_test(test_escape),	 cmocka_unit_test(test_execed_memory_kept),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "sleep"))

@@ -22,6 +22,7 @@
 #include "target/pids.h"
 
 #define STAT_SZ	   1024
+#define IN_EXEC	   1 /* no address of a stack: there is none yet */
 #define PF_KTHREAD 0x00200000UL /* include/linux/sched.h */
 
 struct process {
@@ -30,6 +31,7 @@ struct process {
 	int dir;
 	int mem; /* -1: no thread had memory at open */
 	uint64_t start_ticks;
+	uint64_t start_stack; /* of this image, 0: not known */
 	char comm[64];
 	char command[PROCESS_COMMAND_SZ];
 };
@@ -266,12 +268,38 @@ static int image_is_gone(const struct process *p)
 	return pread(p->mem, &byte, 1, 0) == 0;
 }
 
+/*
+ * exec gives a process its new memory before it lets the old one go, and others may hold that for
+ * longer: the kernel does for whoever registers a uprobe on a file that is mapped there
+ * (kernel/events/uprobes.c, build_map_info()). Where the stack begins is random for each image.
+ * 0: nothing to compare.
+ */
+static uint64_t read_start_stack(const struct process *p)
+{
+	char name[64], stat[STAT_SZ];
+	uint64_t size = 0, start = 0;
+
+	snprintf(name, sizeof(name), "task/%d/stat", (int)process_live_tid(p));
+	/* Without memory, as of a thread that has just left, the size is 0 as well. */
+	if (read_small(p, name, stat, sizeof(stat)) <= 0 || stat_field(stat, 23, &size) || !size ||
+	    stat_field(stat, 28, &start))
+		return 0;
+	return start ? start : IN_EXEC;
+}
+
+static int has_other_image(const struct process *p)
+{
+	uint64_t now = p->start_stack ? read_start_stack(p) : 0;
+
+	return now && now != p->start_stack;
+}
+
 enum process_state process_state(const struct process *p)
 {
 	if (has_exited(p))
 		return PROCESS_EXITED;
 	if (!image_is_gone(p))
-		return PROCESS_SAME;
+		return has_other_image(p) ? PROCESS_EXECED : PROCESS_SAME;
 	/* A process that exits drops its memory before it can be waited for. */
 	if (!process_live_tid(p))
 		return PROCESS_EXITED;
@@ -377,6 +405,9 @@ int process__open(pid_t pid, struct process **out, struct refusal *why)
 		err = refuse_open(pid, p->mem == -ESRCH && !has_exited(p) ? EPERM : -p->mem, why);
 		goto out;
 	}
+	p->start_stack = read_start_stack(p);
+	if (p->start_stack == IN_EXEC)
+		p->start_stack = 0;
 	read_command(p);
 	*out = p;
 	p = NULL;
