@@ -200,7 +200,7 @@ check-vm: asyncprof
 
 # Attach and detach, and kill, many more times than check-root does.
 soak: asyncprof
-	SOAK=1 tests/e2e/run --suite harm
+	SOAK=1 tests/e2e/run --suite harm --suite races
 
 # What asyncprof costs its target: figures, never a pass or a fail. BENCH="--minutes 1 disk"
 bench: asyncprof $(B)/bench/million
