@@ -8,18 +8,6 @@
 #include "sched.bpf.h"
 #include "slow.bpf.h"
 
-/* The frame that called the probed C function: C calls push no frame of their own. */
-static __always_inline __u64 calling_frame(struct ap_thread *t)
-{
-	/* The thread at this entry holds the GIL, so the GIL's last holder is its tstate. */
-	__u64 tstate = read_word(t->gil_holder);
-
-	if (!tstate)
-		return 0;
-	t->tstate = tstate;
-	return ap_current_frame(&t->layout, tstate);
-}
-
 /* Is it Handle._run, or a `_run` called by a `_run_once`? */
 static __noinline int is_loop_call(struct ap_thread *t, __u64 frame, __u64 code, __u64 previous)
 {
@@ -83,7 +71,8 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 		return;
 	}
 	if ((code != t->run_code || !t->run_lasti) && !is_loop_call(t, frame, code, previous)) {
-		t->account.ignored[AP_IGN_CALLER]++;
+		if (!foreign_run(t, frame, previous, args))
+			t->account.ignored[AP_IGN_CALLER]++;
 		return;
 	}
 	now = bpf_ktime_get_ns();
@@ -114,7 +103,7 @@ static __always_inline void callback_begin(struct ap_thread *t, __u64 args)
 SEC("uprobe")
 int on_context_run(struct pt_regs *ctx)
 {
-	struct ap_thread *t = thread_get();
+	struct ap_thread *t = thread_get(0);
 
 	if (!t)
 		return 0;
@@ -131,10 +120,14 @@ int on_context_run(struct pt_regs *ctx)
 SEC("uprobe")
 int on_set_running_loop(struct pt_regs *ctx)
 {
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
 	struct ap_thread *t = thread_find();
 	__u64 now, frame;
 	int under;
 
+	if (target)
+		__sync_fetch_and_add(&target->run_cnt, 1);
 	if (!t)
 		return 0;
 	thread_enter(t);
@@ -143,6 +136,7 @@ int on_set_running_loop(struct pt_regs *ctx)
 	/* A wait of the inner run is not the outer callback's, which goes on from here. */
 	sched_settle(t);
 	frame = calling_frame(t);
+	foreign_close(t, frame, AP_END_LOOP, now);
 	under = frame ? rule_sweep(t, frame, AP_END_LOOP, now) : 0;
 	if (under > 0 && under <= AP_OPEN_MAX) {
 		struct ap_open *o = rule_open(t, under - 1);
@@ -157,6 +151,10 @@ int on_set_running_loop(struct pt_regs *ctx)
 	/* From 3.11 the frames of what runs after the loop can lie where its _run_once lay. */
 	t->last_prev = 0;
 	t->last_once = 0;
+	t->foreign = 0;
+	t->foreign_fd = 0;
+	t->run_frame = frame;
+	t->run_loop = ctx->si;
 	thread_leave(t);
 	return 0;
 }

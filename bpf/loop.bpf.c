@@ -80,11 +80,14 @@ static __always_inline void iteration_end(struct ap_thread *t, __u64 now)
 	o->start_ts = 0;
 }
 
-static __always_inline void poll_enter(struct ap_thread *t, __u64 frame, __u64 now)
+static __always_inline void poll_enter(struct ap_thread *t, __u64 frame, __u64 nr, __u64 fd,
+				       __u64 now)
 {
-	int own = own_poll(t, frame);
+	int own = t->foreign ? foreign_poll(t, frame, nr, fd) : own_poll(t, frame);
 	int under = 0;
 
+	if (own && t->foreign)
+		foreign_close(t, frame, AP_END_POLL, now);
 	if (t->depth == 1 && own && thread_top(t)->once == t->last_once)
 		rule_close(t, 0, AP_END_POLL, now);
 	else if (t->depth)
@@ -113,7 +116,8 @@ int on_poll_enter(struct trace_event_raw_sys_enter *ctx)
 	if (!frame)
 		return 0;
 	thread_enter(t);
-	poll_enter(t, frame, bpf_ktime_get_ns());
+	/* The number of a system call's own tracepoint is an int (struct syscall_trace_enter). */
+	poll_enter(t, frame, (__u32)ctx->id, ctx->args[0], bpf_ktime_get_ns());
 	thread_leave(t);
 	return 0;
 }
@@ -158,6 +162,9 @@ static __always_inline void poll_leave(struct ap_thread *t, long result, __u64 n
 	o->forever = t->last_forever;
 	o->root = t->last_root;
 	o->loop = t->last_loop;
+	/* libuv polls again: handlers run in a callback, later. */
+	if (t->foreign)
+		return;
 	if (result == -EINTR || (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK))
 		signal_begin(t, now);
 }

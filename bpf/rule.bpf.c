@@ -65,11 +65,13 @@ __noinline int rule_link(struct ap_thread *t, __u64 frame, struct ap_link *link)
 }
 
 /* The last frame of the chain that is no shim; 0 if it can't be reached. */
-static __always_inline __u64 find_root(struct ap_thread *t, __u64 frame)
+__noinline __u64 rule_root(struct ap_thread *t, __u64 frame)
 {
 	__u64 root = 0;
 	int i;
 
+	if (!t)
+		return 0;
 	for (i = 0; i < AP_FRAMES_MAX; i++) {
 		struct ap_link link = {};
 
@@ -102,12 +104,13 @@ __noinline int rule_resolve(struct ap_thread *t, __u64 previous)
 		}
 		at = link.previous;
 	}
+	t->foreign = 0;
 	t->last_prev = previous;
 	t->last_once = at;
 	t->last_forever = forever;
 	/* Local 0 of _run_once is the loop. */
 	t->last_loop = read_word(at + t->layout.frame_locals) & ~(__u64)t->layout.tag_mask;
-	t->last_root = find_root(t, at);
+	t->last_root = rule_root(t, at);
 	return 0;
 }
 
@@ -118,7 +121,7 @@ static __always_inline int is_intact(struct ap_thread *t, struct ap_open *o)
 
 	if (ap_read_caller(&t->layout, o->run, &code, &previous) || previous != o->run_prev)
 		return 0;
-	return o->callee == AP_CALLEE_SIGNAL || ap_is_run(t, code);
+	return o->callee == AP_CALLEE_SIGNAL || o->flags & AP_F_FOREIGN || ap_is_run(t, code);
 }
 
 /*
@@ -136,6 +139,16 @@ __noinline int rule_step(struct ap_thread *t, __u32 index, __u32 stack, struct a
 	if (look->at)
 		cut = rule_link(t, look->at, &link);
 	return ap_look_at(t, rule_open(t, index), look, rule_stack(t, stack), cut, &link);
+}
+
+/* No register of Context_Enter tells whom the loop calls: its first frame does. */
+static __always_inline void note_callee(struct ap_open *o, struct ap_stack *s)
+{
+	__u32 last = s->cnt - 1;
+
+	barrier_var(last);
+	if (last < AP_FRAMES_MAX)
+		o->qualname = s->frame[last].code;
 }
 
 /* Where callback `index` stands, seen from `frame`: enum ap_seen. Fills a stack on the way. */
@@ -162,6 +175,8 @@ __noinline int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 fr
 
 		if (seen == AP_SEEN_ELSEWHERE && s->cut)
 			o->cut = s->cut;
+		if (seen == AP_SEEN_UNDER && o->flags & AP_F_LEAVES)
+			note_callee(o, s);
 		if (seen)
 			return seen;
 	}
@@ -225,9 +240,10 @@ __noinline int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now
 		t->account.attach_closed++;
 	else
 		count_closed(&t->account, end);
-	if (ran >= t->threshold_ns)
+	/* A batch in which nothing of its own was seen is the loop's time: the iteration tells. */
+	if (ran >= t->threshold_ns && !(o->flags & AP_F_BATCH && !o->qualname))
 		slow_send(t, index, end, hi);
-	if (index == 0) {
+	if (index == 0 || o->flags & AP_F_FOREIGN) {
 		t->iteration.inner_ns += ran;
 		if (ran >= t->threshold_ns)
 			t->iteration.slow_ns += ran;

@@ -41,11 +41,29 @@ enum code_class {
  */
 int rule_class(struct ap_thread *t, __u64 code);
 int rule_link(struct ap_thread *t, __u64 frame, struct ap_link *link);
+__u64 rule_root(struct ap_thread *t, __u64 frame);
 int rule_resolve(struct ap_thread *t, __u64 previous);
 int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 frame);
 int rule_close(struct ap_thread *t, __u32 index, __u32 end, __u64 now);
 int rule_sweep(struct ap_thread *t, __u64 frame, __u32 end, __u64 now);
 int rule_close_all(struct ap_thread *t, __u32 end);
+
+/* Foreign loops (foreign.bpf.c). */
+int foreign_run(struct ap_thread *t, __u64 frame, __u64 previous, __u64 args);
+int foreign_poll(struct ap_thread *t, __u64 frame, __u64 nr, __u64 fd);
+int foreign_close(struct ap_thread *t, __u64 frame, __u32 end, __u64 now);
+
+/* The frame that called the probed C function: C calls push no frame of their own. */
+static __always_inline __u64 calling_frame(struct ap_thread *t)
+{
+	/* The thread at this entry holds the GIL, so the GIL's last holder is its tstate. */
+	__u64 tstate = read_word(t->gil_holder);
+
+	if (!tstate)
+		return 0;
+	t->tstate = tstate;
+	return ap_current_frame(&t->layout, tstate);
+}
 
 /* Changes when the memory of a code object is used for another one: some of its words, mixed. */
 static __always_inline __u64 code_print(struct ap_layout *l, __u64 code)
@@ -127,12 +145,12 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 }
 
 /*
- * A tick or a switch saw it over. A signal's handler has a frame only some 70 us after the poll was
+ * A tick or a switch saw it over; of a foreign loop's callback none can. A signal's handler has a frame only some 70 us after the poll was
  * interrupted: until it was seen there it has not begun, and can't be over.
  */
 static __always_inline void rule_note_over(struct ap_open *o, __u64 now)
 {
-	if (!o->over_ts && (o->callee != AP_CALLEE_SIGNAL || o->lo_ts != o->start_ts))
+	if (!o->over_ts && !(o->flags & AP_F_FOREIGN) && (o->callee != AP_CALLEE_SIGNAL || o->lo_ts != o->start_ts))
 		o->over_ts = now;
 }
 

@@ -266,9 +266,30 @@ static __always_inline void name_inner(struct ap_thread *t, struct ap_open *o, s
 	}
 }
 
+/* Of a foreign loop's callback: its task, or the code that the loop called. */
+static __always_inline void name_foreign(struct ap_thread *t, struct ap_open *o, struct ap_name *n,
+					 int alive)
+{
+	if (o->flags & AP_F_TASK) {
+		n->callee = AP_CALLEE_TASK;
+		n->task = o->word2;
+		if (alive)
+			name_of_task(t, n);
+	} else if (is_step(&t->layout, o->qualname)) {
+		n->callee = AP_CALLEE_TASK;
+	} else {
+		n->callee = AP_CALLEE_FUNCTION;
+		name_of_code(t, o->qualname, &n->callback);
+	}
+}
+
 static __always_inline void name_fill(struct ap_thread *t, struct ap_open *o, struct ap_name *n,
 				      int alive)
 {
+	if (o->flags & AP_F_LEAVES) {
+		name_foreign(t, o, n, alive);
+		return;
+	}
 	switch (type_class(t, o->type)) {
 	case TYPE_TASK_WRAPPER:
 		n->callee = AP_CALLEE_TASK;
@@ -312,6 +333,9 @@ __noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 	if (!t || index >= AP_OPEN_MAX)
 		return 0;
 	o = rule_open(t, index);
+	/* Not seen yet: a later tick may. */
+	if (o->flags & AP_F_LEAVES && !(o->flags & AP_F_TASK) && !o->qualname)
+		return 0;
 	o->named = 1;
 	if (o->callee == AP_CALLEE_SIGNAL)
 		return 0;

@@ -55,7 +55,7 @@ static __always_inline __u64 why_homeless(struct ap_target *target)
 }
 
 /* Global functions can't return pointers: the caller looks the entry up itself. */
-__noinline int thread_make(__u64 id)
+__noinline int thread_make(__u64 id, int sure)
 {
 	__u32 zero = 0, tgid = id >> 32;
 	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
@@ -66,7 +66,7 @@ __noinline int thread_make(__u64 id)
 
 	if (!target || !empty)
 		return 0;
-	why = why_homeless(target);
+	why = sure ? AP_IGN_CNT : why_homeless(target);
 	plain = why == AP_IGN_CALLER && target->record & AP_REC_THREADS;
 	if (why < AP_IGN_CNT && (!plain || plain_cnt >= AP_PLAIN_MAX))
 		return count_homeless(tgid, why);

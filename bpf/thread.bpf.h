@@ -24,15 +24,15 @@ static __always_inline struct ap_thread *thread_find(void)
 /* "_run" as the word that lies in memory. */
 #define WORD_RUN 0x6e75725fU
 
-int thread_make(__u64 id);
+int thread_make(__u64 id, int sure);
 
-/* Like thread_find(), and makes the entry when the process is a target. */
-static __always_inline struct ap_thread *thread_get(void)
+/* Like thread_find(), and makes the entry when the process is a target. `sure`: it runs a loop. */
+static __always_inline struct ap_thread *thread_get(int sure)
 {
 	__u64 id = pids_current();
 	struct ap_thread *t = thread_find();
 
-	if (t || stopped || !thread_make(id))
+	if (t || stopped || !thread_make(id, sure))
 		return t;
 	return bpf_map_lookup_elem(&threads, &id);
 }

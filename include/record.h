@@ -275,6 +275,7 @@ enum ap_end {
 	AP_END_EXEC = 7,	/* the process called exec */
 	AP_END_SAMPLE = 8,	/* a sample had seen it over before the event */
 	AP_END_STALE = 9,	/* its frame memory was used for something else */
+	AP_END_LEFT = 10,	/* Context_Exit: the end itself, of a loop that has one (AP_F_LEAVES) */
 	AP_END_CNT
 };
 
@@ -285,6 +286,14 @@ enum {
 	AP_F_OVER_SEEN = 4,	/* hi is a sample that saw it over, not an event */
 	AP_F_PLACES_FULL = 8,	/* more places than AP_PLACES_MAX: the rest is in off_ns[] only */
 	AP_F_EXITED = 16,	/* ended by exit or exec */
+	/*
+	 * Of a foreign loop: one without Python frames (uvloop). Its callbacks have no `_run` and no
+	 * `_run_once`; the frame that called run_forever stands for both.
+	 */
+	AP_F_FOREIGN = 32,
+	AP_F_LEAVES = 64,	/* Context_Exit will end it; `callback` is its context */
+	AP_F_TASK = 128,	/* a task's step, by its own entry: word2 is the task */
+	AP_F_BATCH = 256	/* the loop has run others inside: what it took itself is the loop's own */
 };
 
 struct ap_slow {
@@ -340,6 +349,7 @@ struct ap_account {
 	__u64 ticks_busy;	/* ticks that found a program at work, and left */
 	__u64 task_deaths;	/* Task tp_dealloc entries */
 	__u64 loop_calls;	/* _set_running_loop entries */
+	__u64 foreign_hits;	/* of a foreign loop: Context_Exit and steps of tasks, beside `hits` */
 };
 
 /* A thread's last words: all its callbacks are closed. */
@@ -382,7 +392,7 @@ struct ap_open {
 			__u64 refcount, type, word2, word3, word4, word5, word6;
 		};
 	};
-	__u64 qualname;		/* of a function: its __qualname__, a str */
+	__u64 qualname;		/* of a function: its __qualname__, a str; AP_F_LEAVES: the code that it called */
 	__u64 longest_ns;	/* longest off-CPU interval not yet sent */
 	__u64 off_ns[AP_OFF_CNT];
 	__u32 longest;		/* where it lies: ap_thread.block[longest] */
@@ -411,6 +421,9 @@ struct ap_thread {
 	__u64 run_code;		/* the code of Handle._run, once learned */
 	__s64 run_lasti;	/* where in it the callback is called, 0: not learned */
 	__u64 last_prev, last_once, last_forever, last_root, last_loop;	/* raw previous -> resolved */
+	__u64 foreign;		/* the frame that called a foreign loop's run_forever, 0: asyncio's own loop */
+	__u64 foreign_fd;	/* the descriptor that this loop polls, plus 1; 0: not known */
+	__u64 run_frame, run_loop; /* the last entry of _set_running_loop: its caller, its argument */
 	__u64 poll_start;	/* 0: it does not poll now */
 	__u64 poll_run_delay;	/* sched_info.run_delay then */
 	__u64 seq;
@@ -452,7 +465,7 @@ struct ap_target {
 	__u32 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
 	__u32 has_task_probe;	/* 1: Task tp_dealloc is probed, so a task not seen to die is alive */
 	__u32 record;		/* AP_REC_* */
-	__u32 pad;
+	__u32 run_cnt;		/* entries of _set_running_loop in this process */
 };
 
 /*

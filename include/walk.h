@@ -135,6 +135,14 @@ AP_INLINE int ap_look_at(void *ctx, const struct ap_open *open, struct ap_look *
 		return at == open->once || at == open->forever ? AP_SEEN_OVER : AP_SEEN_ELSEWHERE;
 	}
 	if (at == open->run && link->previous == open->run_prev) {
+		/*
+		 * A foreign loop: the callback's first frame lies right above. Without one it runs C code,
+		 * or is over: only Context_Exit tells, and of a batch it is the loop itself.
+		 */
+		if (open->flags & AP_F_FOREIGN)
+			return stack->cnt || (open->flags & (AP_F_LEAVES | AP_F_BATCH)) == AP_F_LEAVES ?
+				       AP_SEEN_UNDER :
+				       AP_SEEN_ELSEWHERE;
 		/* A signal's `run` is the frame that polls: under it only while a handler is above. */
 		if (open->callee == AP_CALLEE_SIGNAL ? stack->cnt > 0 :
 						       (!open->run_lasti || link->lasti >= open->run_lasti) &&

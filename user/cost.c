@@ -13,6 +13,7 @@ int64_t cost_estimate(const struct session_cost *cost, const struct run_summary 
 			account_add(&all, &summary->loops[i]->account);
 	return (int64_t)(all.hits * (cost->trap_ns + cost->context_run_ns) +
 			 all.task_deaths * (cost->trap_ns + cost->task_dealloc_ns) +
+			 all.foreign_hits * (cost->trap_ns + cost->foreign_ns) +
 			 all.loop_calls * (cost->trap_ns + cost->set_running_loop_ns) +
 			 all.polls * cost->poll_ns + all.switches * cost->switch_ns +
 			 all.ticks * cost->tick_ns);

@@ -97,7 +97,7 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 
 	/* A program that we started loads asyncio and exits as it should. */
 	if (t->options->verbosity < 0 ||
-	    (t->options->program && (news == NEWS_ENDED || news == NEWS_ASYNCIO)))
+	    (t->options->program && (news == NEWS_ENDED || news == NEWS_ASYNCIO || news == NEWS_UVLOOP)))
 		return;
 	switch (news) {
 	case NEWS_NONE:
@@ -117,6 +117,15 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 			"asyncprof: process %d has more than %d threads without a loop; the rest of "
 			"them is not recorded\n",
 			pid, AP_PLAIN_MAX);
+		break;
+	case NEWS_UVLOOP:
+		fprintf(stderr, "asyncprof: process %d has loaded uvloop; watching it\n", pid);
+		break;
+	case NEWS_FOREIGN:
+		fprintf(stderr,
+			"asyncprof: process %d has loaded a build of uvloop that is not supported; "
+			"its loops are not observed\n",
+			pid);
 		break;
 	case NEWS_ASYNCIO:
 		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);

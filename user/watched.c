@@ -9,6 +9,8 @@
 #include "target/code.h"
 #include "target/snapshot.h"
 
+#define STARTING_LOOKS 20	/* 2 s */
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -38,7 +40,7 @@ int watched__open(struct watched *w, pid_t pid, uint64_t threshold_ns, uint32_t 
 	int err;
 
 	*w = (struct watched){ .threshold_ns = threshold_ns, .record = record };
-	w->interpreter.fd[0] = w->interpreter.fd[1] = -1;
+	w->interpreter.fd[0] = w->interpreter.fd[1] = w->interpreter.fd[2] = -1;
 	if (process__open(pid, &w->process, why))
 		return -1;
 	err = memory__open(w->process, &w->memory);
@@ -136,6 +138,11 @@ static struct session_probes probes_of(const struct watched *w)
 		.context_run = &w->interpreter.context_run,
 		.set_running_loop = &w->interpreter.set_running_loop,
 		.task_dealloc = &w->interpreter.task_dealloc,
+		.context_enter = &w->interpreter.context_enter,
+		.context_exit = &w->interpreter.context_exit,
+		.task_step = &w->interpreter.task_step,
+		.task_wakeup = &w->interpreter.task_wakeup,
+		.task_wakeup_call = &w->interpreter.task_wakeup_call,
 	};
 }
 
@@ -178,26 +185,63 @@ static int follow_thread(struct watched *w, struct session *s, struct refusal *w
 	return session__move(s, process_pid(w->process), tid, &probes, why) ? -1 : NEWS_MOVED;
 }
 
-/* _asyncio has been loaded since: its two probes join, and where tasks keep their names is known. */
-static int join_asyncio(struct watched *w, struct session *s, struct refusal *why)
+/* Those that were there before are attached. */
+static const struct site *new_site(const struct site *now, const struct site *before)
 {
+	return before->cost == SITE_NONE ? now : NULL;
+}
+
+/*
+ * _asyncio or uvloop has been loaded since: its probes join, and where tasks keep their names is
+ * known. Why a library can't be watched is told once.
+ */
+static int join(struct watched *w, struct session *s, struct refusal *why)
+{
+	const int had_asyncio = w->interpreter.asyncio != ASYNCIO_NOT_LOADED;
 	pid_t pid = process_pid(w->process);
 	struct session_probes probes;
-	struct interpreter found;
+	struct interpreter found, old;
 	struct ap_target target;
+	int err;
 
-	if (interpreter__find(w->process, w->memory, &found, why))
+	if (interpreter__find(w->process, w->memory, &found, why)) {
+		w->interpreter.uvloop_mapped |= had_asyncio;
 		return -1;
-	interpreter__close(&w->interpreter);
+	}
+	old = w->interpreter;
 	w->interpreter = found;
 	probes = probes_of(w);
 	probes.context_run = NULL;
+	probes.set_running_loop = new_site(probes.set_running_loop, &old.set_running_loop);
+	probes.task_dealloc = new_site(probes.task_dealloc, &old.task_dealloc);
 	describe(w, &target);
 	/* The probes first: what the target is said to have must be there. */
-	if (session__extend(s, pid, process_own_tid(w->process, w->probed_tid), &probes, why) ||
-	    session__describe(s, pid, &target, why))
+	err = session__extend(s, pid, process_own_tid(w->process, w->probed_tid), &probes, why) ||
+	      session__describe(s, pid, &target, why);
+	interpreter__close(&old);
+	if (err)
 		return -1;
-	return NEWS_ASYNCIO;
+	if (!had_asyncio)
+		return NEWS_ASYNCIO;
+	return found.uvloop ? NEWS_UVLOOP : NEWS_FOREIGN;
+}
+
+/*
+ * A program imports uvloop before it runs a loop of it. So its maps, whose lock it needs itself, are
+ * read again when it begins a loop; and while it starts, since the first one may be there by then.
+ */
+static int has_joined(struct watched *w, struct session *s)
+{
+	uint32_t run_cnt;
+
+	if (w->interpreter.asyncio != ASYNCIO_NOT_LOADED) {
+		run_cnt = session__runs(s, process_pid(w->process));
+		if (run_cnt == w->run_cnt && w->look_cnt == STARTING_LOOKS)
+			return 0;
+		w->look_cnt += w->look_cnt < STARTING_LOOKS;
+		w->run_cnt = run_cnt;
+	}
+	return interpreter_has_changed(w->process, &w->interpreter);
 }
 
 /* A recording of threads: those that have come since. */
@@ -224,8 +268,8 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 	if (w->state == WATCHED_ENDED)
 		return NEWS_NONE;
 	state = process_state(w->process);
-	if (state == PROCESS_SAME && interpreter_has_changed(w->process, &w->interpreter))
-		return join_asyncio(w, s, why);
+	if (state == PROCESS_SAME && has_joined(w, s))
+		return join(w, s, why);
 	if (state == PROCESS_SAME && w->record & AP_REC_THREADS)
 		follow_threads(w, s);
 	if (w->crowded == 1) {

@@ -41,6 +41,8 @@ struct watched {
 	uint64_t threshold_ns;
 	uint32_t record;	/* AP_REC_* */
 	uint64_t thread_mark;	/* which threads it had when we last looked for new ones */
+	uint32_t run_cnt;	/* loops that it has started, when we last looked for a new library */
+	unsigned int look_cnt;
 	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 	struct watched_sleep sleep[WATCHED_SLEEPS_MAX]; /* one a thread: each had one when we came */
@@ -71,6 +73,8 @@ enum watched_news {
 	NEWS_ENDED,	/* it exited or called exec: the state says so, the probes are gone */
 	NEWS_MOVED,	/* the thread that carried the probes left; they are back on another */
 	NEWS_ASYNCIO,	/* it has loaded _asyncio, whose probes joined */
+	NEWS_UVLOOP,	/* the same of uvloop */
+	NEWS_FOREIGN,	/* it has loaded a uvloop that we do not know */
 	NEWS_CROWDED,	/* not all of its threads can be recorded; told once */
 };
 

@@ -102,13 +102,18 @@ static void add_interpreter(json_t *target, json_t *degraded, json_t *sites,
 	add_site(sites, &in->context_run);
 	add_site(sites, &in->set_running_loop);
 	add_site(sites, &in->task_dealloc);
+	add_site(sites, &in->context_enter);
+	add_site(sites, &in->context_exit);
+	add_site(sites, &in->task_step);
+	add_site(sites, &in->task_wakeup);
+	add_site(sites, &in->task_wakeup_call);
 }
 
 /* Fills target, degraded and sites of `root`. 0, or -1 with `why`. */
 static int examine(json_t *root, pid_t pid, struct refusal *why)
 {
 	json_t *target = json_pack("{s:i}", "pid", (int)pid), *sites = json_array();
-	struct interpreter in = {.fd = {-1, -1}};
+	struct interpreter in = {.fd = {-1, -1, -1}};
 	struct process *process = NULL;
 	struct memory *memory = NULL;
 	int err;

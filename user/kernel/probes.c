@@ -177,7 +177,7 @@ int probes_attach_machine(struct asyncprof_bpf *bpf, unsigned int rate_hz, struc
 	return attach_tick(bpf, rate_hz, stacks, out, why);
 }
 
-int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site *site,
+int probes_attach_site(const struct bpf_program *program, pid_t pid, const struct site *site,
 		       struct probes *out, struct refusal *why)
 {
 	LIBBPF_OPTS(bpf_uprobe_opts, opts);

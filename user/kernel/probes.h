@@ -35,7 +35,7 @@ int probes_attach_machine(struct asyncprof_bpf *bpf, unsigned int rate_hz, struc
 			  struct probes *out, struct refusal *why);
 
 /* One uprobe of one process. */
-int probes_attach_site(struct bpf_program *program, pid_t pid, const struct site *site,
+int probes_attach_site(const struct bpf_program *program, pid_t pid, const struct site *site,
 		       struct probes *out, struct refusal *why);
 
 /* Detaches in reverse order. */

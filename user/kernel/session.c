@@ -157,11 +157,25 @@ static int attach(struct session *s, pid_t tid, const struct session_probes *pro
 		  struct probes *out, struct refusal *why)
 {
 	/* Ends before beginnings: an end without its beginning is nothing. */
-	return probes_attach_site(s->bpf->progs.on_set_running_loop, tid, probes->set_running_loop,
-				  out, why) ||
-	       probes_attach_site(s->bpf->progs.on_task_dealloc, tid, probes->task_dealloc, out,
-				  why) ||
-	       probes_attach_site(s->bpf->progs.on_context_run, tid, probes->context_run, out, why);
+	const struct {
+		const struct bpf_program *program;
+		const struct site *site;
+	} all[] = {
+		{ s->bpf->progs.on_set_running_loop, probes->set_running_loop },
+		{ s->bpf->progs.on_task_dealloc, probes->task_dealloc },
+		{ s->bpf->progs.on_context_exit, probes->context_exit },
+		{ s->bpf->progs.on_task_step, probes->task_step },
+		{ s->bpf->progs.on_task_step, probes->task_wakeup_call },
+		{ s->bpf->progs.on_task_wakeup, probes->task_wakeup },
+		{ s->bpf->progs.on_context_enter, probes->context_enter },
+		{ s->bpf->progs.on_context_run, probes->context_run },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (probes_attach_site(all[i].program, tid, all[i].site, out, why))
+			return -1;
+	return 0;
 }
 
 int session__describe(struct session *s, pid_t pid, const struct ap_target *target,
@@ -173,6 +187,15 @@ int session__describe(struct session *s, pid_t pid, const struct ap_target *targ
 		return 0;
 	return refuse(why, EXIT_FAILED, "", "can't describe process %d to the kernel: %s", (int)pid,
 		      strerror(errno));
+}
+
+uint32_t session__runs(struct session *s, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	struct ap_target target;
+
+	return bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.targets), &key, &target) ?
+		       0 : target.run_cnt;
 }
 
 int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target *target,
@@ -371,6 +394,7 @@ void session__measure(struct session *s, int on)
 		.context_run_ns = mean_ns(s, s->bpf->progs.on_context_run, s->trap_runs),
 		.set_running_loop_ns = mean_ns(s, s->bpf->progs.on_set_running_loop, none),
 		.task_dealloc_ns = mean_ns(s, s->bpf->progs.on_task_dealloc, none),
+		.foreign_ns = mean_ns(s, s->bpf->progs.on_context_exit, none),
 		.poll_ns = mean_ns(s, s->bpf->progs.on_poll_enter, none) +
 			   mean_ns(s, s->bpf->progs.on_poll_exit, none),
 		.switch_ns = mean_ns(s, s->bpf->progs.on_switch, none),

@@ -40,6 +40,8 @@ struct session_probes {
 	const struct site *context_run;
 	const struct site *set_running_loop;
 	const struct site *task_dealloc;
+	const struct site *context_enter, *context_exit;
+	const struct site *task_step, *task_wakeup, *task_wakeup_call;
 };
 
 /*
@@ -53,6 +55,8 @@ int session__add(struct session *s, pid_t pid, pid_t tid, const struct ap_target
 /* Describes it anew: what its programs may rely on has changed. */
 int session__describe(struct session *s, pid_t pid, const struct ap_target *target,
 		      struct refusal *why);
+/* How often one of its threads has begun or ended to run a loop. */
+uint32_t session__runs(struct session *s, pid_t pid);
 /* Adds probes to those that it has. */
 int session__extend(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
 		    struct refusal *why);
@@ -107,7 +111,7 @@ void session__sent(struct session *s, struct ap_sent *out);
 
 struct session_cost {
 	uint64_t trap_ns;	/* a uprobe hit with next to no program, measured at start */
-	uint64_t context_run_ns, set_running_loop_ns, task_dealloc_ns;	/* mean run time of a program */
+	uint64_t context_run_ns, set_running_loop_ns, task_dealloc_ns, foreign_ns;	/* mean run time of a program */
 	uint64_t poll_ns, switch_ns, tick_ns;
 	int measured;		/* 0: nothing above is known */
 };

@@ -8,11 +8,11 @@
 
 /* Columns of `accounts` after its key are the members of the struct, in its order. */
 #define ACCOUNT_COLUMNS (sizeof(struct ap_account) / sizeof(__u64))
-_Static_assert(ACCOUNT_COLUMNS == 30, "the table `accounts` in schema.sql has other columns");
+_Static_assert(ACCOUNT_COLUMNS == 32, "the table `accounts` in schema.sql has other columns");
 
 static const char account_sql[] =
 	"INSERT INTO accounts VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-	"?,?,?,?,?,?,?,?,?,?,?,?)";
+	"?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 /* --- Putting --- */
 

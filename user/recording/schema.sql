@@ -255,6 +255,7 @@ CREATE TABLE accounts (
 	closed_exec        INTEGER NOT NULL,     -- the process called exec
 	closed_sample      INTEGER NOT NULL,     -- a sample saw it over
 	closed_stale       INTEGER NOT NULL,     -- its frame's memory was used again
+	closed_left        INTEGER NOT NULL,     -- uvloop said so itself
 	ignored_caller     INTEGER NOT NULL,     -- no event loop called it
 	ignored_unreadable INTEGER NOT NULL,     -- the caller could not be read
 	ignored_full       INTEGER NOT NULL,     -- too many open at once
@@ -273,7 +274,8 @@ CREATE TABLE accounts (
 	ticks              INTEGER NOT NULL,
 	ticks_busy         INTEGER NOT NULL,
 	task_deaths        INTEGER NOT NULL,
-	loop_calls         INTEGER NOT NULL
+	loop_calls         INTEGER NOT NULL,
+	foreign_hits       INTEGER NOT NULL      -- probes of uvloop's that began no callback
 );
 
 CREATE VIEW about AS

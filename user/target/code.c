@@ -262,12 +262,32 @@ static void name_of_inner(struct memory *m, const struct ap_layout *l, const str
 	}
 }
 
+/* Of a foreign loop's callback: its task, or the code that the loop called. */
+static void name_of_foreign(struct memory *m, const struct ap_layout *l, const struct ap_open *open,
+			    struct ap_name *out)
+{
+	if (open->flags & AP_F_TASK) {
+		out->callee = AP_CALLEE_TASK;
+		out->task = open->word2;
+		name_of_task(m, l, out);
+	} else if (open->qualname && is_step(m, l, open->qualname)) {
+		out->callee = AP_CALLEE_TASK;
+	} else if (open->qualname) {
+		out->callee = AP_CALLEE_FUNCTION;
+		name_of_code(m, l, open->qualname, &out->callback);
+	}
+}
+
 void code_read_name(struct memory *m, const struct ap_layout *l, const struct ap_open *open,
 		    struct ap_name *out)
 {
 	char type[TYPE_NAME_SZ];
 	uint64_t word;
 
+	if (open->flags & AP_F_LEAVES) {
+		name_of_foreign(m, l, open, out);
+		return;
+	}
 	read_type_name(m, l, open->type, type, sizeof(type));
 	if (!strcmp(type, "_asyncio.TaskStepMethWrapper") || !strcmp(type, "TaskStepMethWrapper") ||
 	    !strcmp(type, "TaskWakeupMethWrapper")) {

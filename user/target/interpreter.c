@@ -9,7 +9,6 @@
  */
 #include "target/interpreter.h"
 
-#include <ctype.h>
 #include <elf.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -22,6 +21,7 @@
 #include "target/elf.h"
 #include "target/fit.h"
 #include "target/frames.h"
+#include "target/images.h"
 #include "target/layouts.h"
 #include "target/maps.h"
 #include "target/symbols.h"
@@ -40,7 +40,7 @@ struct search {
 	const struct process *process;
 	struct memory *memory;
 	struct maps *maps;
-	struct elf *elf, *asyncio_elf;
+	struct elf *elf, *asyncio_elf, *uvloop_elf;
 	uint64_t bias, asyncio_bias;
 };
 
@@ -54,64 +54,6 @@ degrade(struct interpreter *in, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(in->degraded[in->degraded_cnt++], INTERPRETER_TEXT_SZ, format, args);
 	va_end(args);
-}
-
-static int is_libpython(const char *base)
-{
-	return !strncmp(base, "libpython", 9) && isdigit((unsigned char)base[9]) &&
-	       strstr(base, ".so");
-}
-
-static int is_asyncio(const char *base)
-{
-	size_t len = strlen(base);
-
-	return !strncmp(base, "_asyncio.", 9) && len > 3 && !strcmp(base + len - 3, ".so");
-}
-
-static int is_pypy(const char *base)
-{
-	return !strncmp(base, "libpypy", 7) || !strncmp(base, "pypy", 4);
-}
-
-/* The executable's mapping: by its link, or the lowest mapped file when the link is gone. */
-static const struct mapping *find_executable(const struct process *p, const struct maps *maps)
-{
-	char path[4096];
-	const struct mapping *first = NULL;
-	ssize_t n = process_read_link(p, "exe", path, sizeof(path));
-	char *mark;
-
-	if (n > 0) {
-		mark = strstr(path, " (deleted)");
-		if (mark && !mark[10])
-			*mark = '\0';
-	}
-	for (size_t i = 0; i < maps_cnt(maps); i++) {
-		const struct mapping *map = maps_at(maps, i);
-
-		if (!map->ino)
-			continue;
-		if (!first)
-			first = map;
-		if (n > 0 && !strcmp(map->path, path))
-			return map;
-	}
-	return first;
-}
-
-const struct mapping *interpreter_mapping(const struct process *p, const struct maps *maps,
-					  int *shared)
-{
-	const struct mapping *map = maps_find_file(maps, is_libpython);
-
-	*shared = !!map;
-	return map ? map : find_executable(p, maps);
-}
-
-int interpreter_is_in(const struct elf *e)
-{
-	return elf_dynsym(e, "Py_Initialize") || elf_symtab(e, "Py_Initialize");
 }
 
 /* Where the file is mapped, minus where it wants to be. Every executable mapping must agree. */
@@ -390,11 +332,62 @@ static void optional_site(const struct elf *e, uint64_t bias, uint64_t vaddr, co
 		degrade(in, "the probe on %s is single-stepped: dear in a virtual machine", name);
 }
 
+/* Which function of a C Task the loop calls: only the loops that do it without a Handle need it. */
+static void find_steps(struct search *s, const struct asyncio_symbols *sym, struct interpreter *in)
+{
+	const struct elf *e = s->asyncio_elf ? s->asyncio_elf : s->elf;
+	int fd = s->asyncio_elf ? in->fd[1] : in->fd[0];
+
+	if (in->asyncio == ASYNCIO_NOT_LOADED)
+		return;
+	optional_site(e, s->asyncio_bias, sym->task_step, "TaskStepMethWrapper", 1, fd,
+		      in->asyncio_file, in, &in->task_step);
+	if (sym->task_wakeup_call)
+		optional_site(e, s->asyncio_bias, sym->task_wakeup_call, "TaskWakeupMethWrapper", 1,
+			      fd, in->asyncio_file, in, &in->task_wakeup_call);
+	else
+		optional_site(e, s->asyncio_bias, sym->task_wakeup, "task_wakeup", 2, fd,
+			      in->asyncio_file, in, &in->task_wakeup);
+}
+
+/* uvloop's own entries, both or none: what can't be found or probed is not watched. */
+static void find_uvloop(struct search *s, const struct asyncio_symbols *asyncio,
+			struct interpreter *in)
+{
+	const struct mapping *map = images_uvloop(s->maps);
+	struct uvloop_symbols sym;
+	struct refusal why;
+	uint64_t bias;
+
+	in->context_enter.name = "uvloop's Context_Enter";
+	in->context_exit.name = "uvloop's Context_Exit";
+	in->task_step.name = "TaskStepMethWrapper";
+	in->task_wakeup.name = "task_wakeup";
+	in->task_wakeup_call.name = "TaskWakeupMethWrapper";
+	in->uvloop_mapped = !!map;
+	if (!map || load_file(s, map, &s->uvloop_elf, &bias, &in->fd[2], &why) ||
+	    symbols_find_uvloop(s->uvloop_elf, &sym) ||
+	    site_find(s->uvloop_elf, bias, sym.context_enter, in->context_enter.name, 1,
+		      &in->context_enter, &why) ||
+	    site_find(s->uvloop_elf, bias, sym.context_exit, in->context_exit.name, 1,
+		      &in->context_exit, &why)) {
+		in->context_enter.cost = in->context_exit.cost = SITE_NONE;
+		return;
+	}
+	process_escape(map->path, strlen(map->path), in->uvloop_file, sizeof(in->uvloop_file));
+	place_site(&in->context_enter, in->fd[2], in->uvloop_file);
+	place_site(&in->context_exit, in->fd[2], in->uvloop_file);
+	if (in->context_enter.cost == SITE_STEPPED || in->context_exit.cost == SITE_STEPPED)
+		degrade(in, "the probes on uvloop are single-stepped: dear in a virtual machine");
+	find_steps(s, asyncio, in);
+	in->uvloop = 1;
+}
+
 /* Sets asyncio's own symbols; they are absent while nothing has imported it. */
 static int find_asyncio(struct search *s, struct interpreter *in, struct asyncio_symbols *sym,
 			struct refusal *why)
 {
-	const struct mapping *map = maps_find_file(s->maps, is_asyncio);
+	const struct mapping *map = images_asyncio(s->maps);
 	const struct elf *e = s->elf;
 	char doubt[INTERPRETER_TEXT_SZ];
 
@@ -446,19 +439,6 @@ static int find_sites(struct search *s, const struct symbols *sym,
 	return 0;
 }
 
-static const char *foreign_loop(const struct maps *maps)
-{
-	for (size_t i = 0; i < maps_cnt(maps); i++) {
-		const char *path = maps_at(maps, i)->path;
-
-		if (strstr(path, "/uvloop/loop."))
-			return "uvloop";
-		if (strstr(path, "/gevent/_gevent_"))
-			return "gevent";
-	}
-	return NULL;
-}
-
 static int runs_asyncio(struct search *s, const struct interpreter *in)
 {
 	struct frames f = {.memory = s->memory, .layout = &in->layout};
@@ -476,7 +456,7 @@ static int runs_asyncio(struct search *s, const struct interpreter *in)
 /* Another loop is an error unless asyncio's own runs as well. */
 static int check_loops(struct search *s, struct interpreter *in, struct refusal *why)
 {
-	const char *other = foreign_loop(s->maps);
+	const char *other = images_foreign(s->maps, in->uvloop);
 
 	if (!other)
 		return 0;
@@ -491,10 +471,10 @@ static int check_loops(struct search *s, struct interpreter *in, struct refusal 
 static int find_main_file(struct search *s, struct interpreter *in, struct symbols *sym,
 			  struct refusal *why)
 {
-	const struct mapping *map = interpreter_mapping(s->process, s->maps, &in->shared);
+	const struct mapping *map = images_interpreter(s->process, s->maps, &in->shared);
 	unsigned int major = 0, minor = 0;
 
-	if (maps_find_file(s->maps, is_pypy))
+	if (images_pypy(s->maps))
 		return refuse(why, EXIT_INTERPRETER, "run the program on CPython",
 			      "PyPy is not supported");
 	if (!map)
@@ -503,7 +483,7 @@ static int find_main_file(struct search *s, struct interpreter *in, struct symbo
 	process_escape(map->path, strlen(map->path), in->file, sizeof(in->file));
 	if (load_file(s, map, &s->elf, &s->bias, &in->fd[0], why))
 		return -1;
-	if (!interpreter_is_in(s->elf))
+	if (!images_have_interpreter(s->elf))
 		return refuse(why, EXIT_NO_PROCESS, remedy_python, "process %d (%s) is not Python",
 			      (int)process_pid(s->process), process_comm(s->process));
 	if (!version_from_name(in->file, &major, &minor) && (major != 3 || minor < 8))
@@ -531,7 +511,7 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 	int err = -1;
 
 	memset(out, 0, sizeof(*out));
-	out->fd[0] = out->fd[1] = -1;
+	out->fd[0] = out->fd[1] = out->fd[2] = -1;
 	if (maps__read(p, &s.maps, why) || find_main_file(&s, out, &sym, why))
 		goto out;
 	set_build(s.elf, out);
@@ -539,8 +519,10 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 	out->code_type = loaded(&s, sym.code_type);
 	if (find_version(&s, &sym, out, why) || find_asyncio(&s, out, &asyncio, why) ||
 	    find_layout(&s, &sym, asyncio.task_basicsize, out, why) || find_state(&s, out, why) ||
-	    check_fit(&s, &sym, out, why) || find_sites(&s, &sym, &asyncio, out, why) ||
-	    check_loops(&s, out, why))
+	    check_fit(&s, &sym, out, why) || find_sites(&s, &sym, &asyncio, out, why))
+		goto out;
+	find_uvloop(&s, &asyncio, out);
+	if (check_loops(&s, out, why))
 		goto out;
 	if (!process_is_same(p)) {
 		refuse(why, EXIT_NO_PROCESS, NULL, "process %d exited or called exec meanwhile",
@@ -551,6 +533,7 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 out:
 	elf__close(s.elf);
 	elf__close(s.asyncio_elf);
+	elf__close(s.uvloop_elf);
 	maps__free(s.maps);
 	if (err)
 		interpreter__close(out);
@@ -559,7 +542,7 @@ out:
 
 void interpreter__close(struct interpreter *in)
 {
-	for (unsigned int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; i < sizeof(in->fd) / sizeof(in->fd[0]); i++) {
 		/* Descriptor 0 is nobody's file here: a zeroed object was never found. */
 		if (in->fd[i] > 0)
 			close(in->fd[i]);
@@ -573,9 +556,10 @@ int interpreter_has_changed(const struct process *p, const struct interpreter *i
 	struct refusal why;
 	int changed;
 
-	if (in->asyncio != ASYNCIO_NOT_LOADED || maps__read(p, &maps, &why))
+	if ((in->asyncio != ASYNCIO_NOT_LOADED && in->uvloop_mapped) || maps__read(p, &maps, &why))
 		return 0;
-	changed = !!maps_find_file(maps, is_asyncio);
+	changed = (in->asyncio == ASYNCIO_NOT_LOADED && images_asyncio(maps)) ||
+		  (!in->uvloop_mapped && images_uvloop(maps));
 	maps__free(maps);
 	return changed;
 }

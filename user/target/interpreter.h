@@ -37,6 +37,7 @@ struct interpreter {
 	enum asyncio_build asyncio;
 	char file[256];		/* the interpreter's file as the target names it, safe to print */
 	char asyncio_file[256]; /* the one with _asyncio, "" when it is not loaded */
+	char uvloop_file[256];
 	char build_id[65];	/* hex, "" for none */
 
 	struct ap_layout layout;
@@ -50,11 +51,16 @@ struct interpreter {
 	struct site context_run;      /* always there */
 	struct site set_running_loop; /* cost SITE_NONE: not there */
 	struct site task_dealloc;
+	/* Only where uvloop is: cost SITE_NONE elsewhere. */
+	struct site context_enter, context_exit;
+	struct site task_step, task_wakeup, task_wakeup_call;
+	int uvloop_mapped; /* 1: its library is there, though it may not be one that we know */
+	int uvloop;	   /* 1: its loops are watched */
 
 	unsigned int degraded_cnt;
 	char degraded[INTERPRETER_DEGRADED_MAX][INTERPRETER_TEXT_SZ];
 
-	int fd[2]; /* the files of the sites, -1: none */
+	int fd[3]; /* the files of the sites, -1: none */
 };
 
 /*
@@ -68,16 +74,10 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 /* Accepts one that was zeroed but never found. */
 void interpreter__close(struct interpreter *in);
 
-/* 1 when _asyncio has been mapped since `in` was found without it: find again. */
+/* 1 when _asyncio or uvloop has been mapped since `in` was found without it: find again. */
 int interpreter_has_changed(const struct process *p, const struct interpreter *in);
 
 /* What the kernel programs need to know. long_ns = min(threshold / 4, 10 ms). */
 void interpreter_target(const struct interpreter *in, uint64_t threshold_ns, struct ap_target *out);
-
-/* The file where an interpreter is, if the process has one; NULL: nothing is mapped. */
-const struct mapping *interpreter_mapping(const struct process *p, const struct maps *maps,
-					  int *shared);
-/* 1 when it is there: its symbols decide. */
-int interpreter_is_in(const struct elf *e);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "target/elf.h"
 #include "target/interpreter.h"
+#include "target/images.h"
 #include "target/maps.h"
 
 static const char *const makers[] = {"PyModuleDef_Init", "PyModule_Create2"};
@@ -59,7 +60,7 @@ static void look(struct startup *s, const struct process *p, const struct mappin
 	s->fd = maps_open_file(p, map, &doubtful);
 	if (s->fd < 0 || elf__read(s->fd, &e))
 		return;
-	if (interpreter_is_in(e)) {
+	if (images_have_interpreter(e)) {
 		s->kind = STARTUP_PYTHON;
 		find_makers(s, e);
 	} else {
@@ -77,7 +78,7 @@ enum startup_kind startup__look(struct startup *s, const struct process *p)
 
 	if (maps__read(p, &maps, &why))
 		return STARTUP_NOTHING;
-	map = interpreter_mapping(p, maps, &shared);
+	map = images_interpreter(p, maps, &shared);
 	/* Asked again and again of one program: its file is read once. */
 	if (map && map->ino && (map->ino != s->ino || map->dev != s->dev))
 		look(s, p, map);

@@ -16,6 +16,7 @@
 #define TYPE_NAME      24
 #define TYPE_BASICSIZE 32
 #define TYPE_DEALLOC   48
+#define TYPE_CALL      128
 #define TYPE_METHODS   232
 #define METHOD_SZ      32
 #define METHODS_MAX    256
@@ -23,7 +24,8 @@
 #define SPEC_SLOTS     24
 #define SLOT_SZ	       16
 #define SLOTS_MAX      80
-#define SLOT_DEALLOC   52 /* Py_tp_dealloc, Include/typeslots.h */
+#define SLOT_CALL      50 /* Py_tp_call, Include/typeslots.h */
+#define SLOT_DEALLOC   52 /* Py_tp_dealloc */
 #define BASICSIZE_MAX  4096
 
 /* Include/methodobject.h */
@@ -137,25 +139,27 @@ int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why)
 	return 0;
 }
 
-/* The type of the Task, static before 3.12 and made from a spec since. */
+/* A type of asyncio's C code, static before 3.12 and made from a spec since, and one of its slots. */
 struct task_type {
 	const struct elf *e;
-	uint64_t dealloc;
+	uint32_t at, slot; /* where a type has it, its number in a spec */
+	uint64_t function;
 	uint32_t basicsize;
 };
 
-static int see_task(void *ctx, uint64_t slot)
+static int see_type(void *ctx, uint64_t slot)
 {
 	struct task_type *t = ctx;
 	uint64_t type = slot - TYPE_NAME;
-	uint64_t dealloc, slots = elf_pointer(t->e, slot + SPEC_SLOTS);
+	uint64_t function, slots = elf_pointer(t->e, slot + SPEC_SLOTS);
 	uint32_t size, id;
 
 	/* The word at +24 is tp_dealloc of a type and the slots of a spec: code or data. */
-	dealloc = elf_pointer(t->e, type + TYPE_DEALLOC);
-	if (elf_is_code(t->e, dealloc) && !word32(t->e, type + TYPE_BASICSIZE, &size) && size &&
+	function = elf_pointer(t->e, type + t->at);
+	if (elf_is_code(t->e, elf_pointer(t->e, type + TYPE_DEALLOC)) &&
+	    elf_is_code(t->e, function) && !word32(t->e, type + TYPE_BASICSIZE, &size) && size &&
 	    size < BASICSIZE_MAX) {
-		t->dealloc = dealloc;
+		t->function = function;
 		t->basicsize = size;
 		return 1;
 	}
@@ -164,9 +168,9 @@ static int see_task(void *ctx, uint64_t slot)
 	for (unsigned int i = 0; i < SLOTS_MAX; i++, slots += SLOT_SZ) {
 		if (word32(t->e, slots, &id) || !id)
 			break;
-		dealloc = elf_pointer(t->e, slots + 8);
-		if (id == SLOT_DEALLOC && elf_is_code(t->e, dealloc)) {
-			t->dealloc = dealloc;
+		function = elf_pointer(t->e, slots + 8);
+		if (id == t->slot && elf_is_code(t->e, function)) {
+			t->function = function;
 			t->basicsize = size;
 			return 1;
 		}
@@ -174,10 +178,26 @@ static int see_task(void *ctx, uint64_t slot)
 	return 0;
 }
 
+/* tp_call of a type that wraps a task's method; `name` ends the name that the type has. */
+static uint64_t find_call(const struct elf *e, const char *name)
+{
+	struct task_type type = {.e = e, .at = TYPE_CALL, .slot = SLOT_CALL};
+
+	elf_each_reference(e, name, see_type, &type);
+	return type.function;
+}
+
+int symbols_find_uvloop(const struct elf *e, struct uvloop_symbols *out)
+{
+	out->context_enter = elf_dynsym(e, "Context_Enter");
+	out->context_exit = elf_dynsym(e, "Context_Exit");
+	return elf_is_code(e, out->context_enter) && elf_is_code(e, out->context_exit) ? 0 : -1;
+}
+
 void symbols_find_asyncio(const struct elf *e, struct asyncio_symbols *out, char *doubt,
 			  size_t size)
 {
-	struct task_type task = {.e = e};
+	struct task_type task = {.e = e, .at = TYPE_DEALLOC, .slot = SLOT_DEALLOC};
 	uint64_t named;
 	unsigned int cnt;
 
@@ -192,12 +212,19 @@ void symbols_find_asyncio(const struct elf *e, struct asyncio_symbols *out, char
 		snprintf(doubt, size,
 			 "symbol table and method table differ about _set_running_loop");
 	}
-	elf_each_reference(e, "_asyncio.Task", see_task, &task);
-	out->task_dealloc = task.dealloc;
+	elf_each_reference(e, "_asyncio.Task", see_type, &task);
+	out->task_dealloc = task.function;
 	out->task_basicsize = task.basicsize;
 	named = elf_symtab(e, "TaskObj_dealloc");
 	if (named && out->task_dealloc && named != out->task_dealloc) {
 		out->task_dealloc = 0;
 		snprintf(doubt, size, "symbol table and type table differ about Task's tp_dealloc");
 	}
+	/* By the end of its name: "_asyncio.TaskStepMethWrapper" since 3.12. */
+	out->task_step = find_call(e, "TaskStepMethWrapper");
+	if (!out->task_step)
+		out->task_step = find_call(e, "_asyncio.TaskStepMethWrapper");
+	out->task_wakeup = find_method(e, "task_wakeup", METH_O, &cnt);
+	if (!out->task_wakeup)
+		out->task_wakeup_call = find_call(e, "TaskWakeupMethWrapper");
 }

@@ -26,11 +26,22 @@ struct symbols {
 struct asyncio_symbols {
 	uint64_t set_running_loop;
 	uint64_t task_dealloc;
+	uint64_t task_step;   /* tp_call of TaskStepMethWrapper */
+	uint64_t task_wakeup; /* task_wakeup(task, future), 3.10+ */
+	uint64_t task_wakeup_call; /* before: tp_call of TaskWakeupMethWrapper */
 	uint32_t task_basicsize; /* key of the TaskObj layout; 0: not found */
 };
 
 /* 0, or -1 with `why` (EXIT_INTERPRETER): no such function, or two answers. */
 int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why);
+
+/* Functions that uvloop's loop.*.so exports, stripped or not (uvloop/includes/compat.h). */
+struct uvloop_symbols {
+	uint64_t context_enter, context_exit;
+};
+
+/* 0, or -1: it has not both of them. */
+int symbols_find_uvloop(const struct elf *e, struct uvloop_symbols *out);
 
 /* Leaves what it can't find 0; `doubt` gets a line (or "") when .symtab contradicts. */
 void symbols_find_asyncio(const struct elf *e, struct asyncio_symbols *out, char *doubt,
