@@ -28,6 +28,8 @@ MODULES = ("greenlet", "nest_asyncio", "anyio", "uvloop")
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x86_64",
 	     "manylinux_2_28_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64")
 REQUIRED = ("debian-3.11", "debian-3.13")
+# Older wheels of uvloop beside the newest, and who runs them: 0.17 has no build for 3.12 and later.
+UVLOOPS = {"0.21.0": ("debian-3.11", "debian-3.13", "pyenv-3.8"), "0.17.0": ("debian-3.11",)}
 
 
 class Missing(Exception):
@@ -116,6 +118,26 @@ def archive_uri():
 		      "configure one in /etc/apt/sources.list.d")
 
 
+def private_apt(suite, state):
+	"""Options of apt-get for a suite of its own, with nothing installed."""
+	for part in ("lists/partial", "archives/partial", "empty"):
+		os.makedirs(os.path.join(state, part), exist_ok=True)
+	source = os.path.join(state, "sources.list")
+	with open(source, "w") as file:
+		file.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+			   f"{archive_uri()} {suite} main\n")
+	open(os.path.join(state, "status"), "w").close()
+	return ["-q", "-y",
+		"-o", f"Dir::Etc::SourceList={source}",
+		"-o", f"Dir::Etc::SourceParts={state}/empty",
+		"-o", f"Dir::Etc::PreferencesParts={state}/empty",
+		"-o", f"Dir::State::Lists={state}/lists",
+		"-o", f"Dir::State::status={state}/status",
+		"-o", f"Dir::Cache={state}", "-o", "Dir::Cache::archives=archives/",
+		"-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root",
+		"-o", "APT::Get::List-Cleanup=0"]
+
+
 def unpack_debian(minor, suite):
 	"""Fetch and unpack a suite's interpreter; apt resolves the whole closure from nothing."""
 	name = f"debian-{minor}"
@@ -124,22 +146,7 @@ def unpack_debian(minor, suite):
 	if not os.path.exists(tree + "/.complete"):
 		state = os.path.join(BASE, name + ".apt")
 		shutil.rmtree(tree, ignore_errors=True)
-		for part in ("lists/partial", "archives/partial", "empty"):
-			os.makedirs(os.path.join(state, part), exist_ok=True)
-		source = os.path.join(state, "sources.list")
-		with open(source, "w") as file:
-			file.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-				   f"{archive_uri()} {suite} main\n")
-		open(os.path.join(state, "status"), "w").close()
-		options = ["-q", "-y",
-			   "-o", f"Dir::Etc::SourceList={source}",
-			   "-o", f"Dir::Etc::SourceParts={state}/empty",
-			   "-o", f"Dir::Etc::PreferencesParts={state}/empty",
-			   "-o", f"Dir::State::Lists={state}/lists",
-			   "-o", f"Dir::State::status={state}/status",
-			   "-o", f"Dir::Cache={state}", "-o", "Dir::Cache::archives=archives/",
-			   "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root",
-			   "-o", "APT::Get::List-Cleanup=0"]
+		options = private_apt(suite, state)
 		try:
 			output(["apt-get"] + options + ["update"])
 			output(["apt-get"] + options + ["--download-only", "--no-install-recommends",
@@ -206,6 +213,70 @@ def pip_argv():
 	return None
 
 
+def install_argv(minor, site):
+	"""pip's command for a folder of modules of one minor version, wheels only."""
+	argv = ["install", "-q", "--no-compile", "--upgrade", "--target", site,
+		"--python-version", minor, "--implementation", "cp",
+		"--abi", "cp" + minor.replace(".", ""), "--abi", "abi3", "--abi", "none",
+		"--only-binary=:all:"]
+	for platform in PLATFORMS:
+		argv += ["--platform", platform]
+	return argv
+
+
+def uvloop_wheel(version, minor):
+	site = os.path.join(BASE, f"uvloop-{version}-{minor}")
+	if not os.path.exists(site + "/.complete"):
+		pip = pip_argv()
+		if not pip:
+			raise Missing("no pip", "apt-get install python3-pip")
+		try:
+			output(pip + install_argv(minor, site) + ["--no-deps", "uvloop==" + version])
+		except subprocess.CalledProcessError as error:
+			raise Missing(error.output.strip().split("\n")[-1], "")
+		open(site + "/.complete", "w").close()
+	return {"version": version, "site": site, "env": {}}
+
+
+def uvloop_debian(minor):
+	"""The suite's own build, which has libuv as a shared library."""
+	tree = os.path.join(BASE, "uvloop-debian-" + minor)
+	if not os.path.exists(tree + "/.complete"):
+		state = tree + ".apt"
+		shutil.rmtree(tree, ignore_errors=True)
+		options = private_apt(DEBIAN[minor], state)
+		try:
+			output(["apt-get"] + options + ["update"])
+			libuv = "libuv1" if minor == "3.11" else "libuv1t64"
+			output(["apt-get"] + options + ["download", "python3-uvloop", libuv],
+			       cwd=state + "/archives")
+			for package in sorted(glob.glob(state + "/archives/*.deb")):
+				output(["dpkg", "-x", package, tree])
+		except subprocess.CalledProcessError as error:
+			raise Missing(error.output.strip().split("\n")[-1],
+				      "run it again with the Debian archive reachable")
+		shutil.rmtree(state)
+		open(tree + "/.complete", "w").close()
+	info = glob.glob(tree + "/usr/lib/python3/dist-packages/uvloop-*.*-info")[0]
+	version = os.path.basename(info).split("-")[1].rsplit(".", 1)[0]
+	return {"version": version + " of Debian", "site": tree + "/usr/lib/python3/dist-packages",
+		"env": {"LD_LIBRARY_PATH": tree + "/usr/lib/x86_64-linux-gnu"}}
+
+
+def add_uvloops(interpreter):
+	name, minor = interpreter["name"], interpreter["minor"]
+	wanted = [(version, uvloop_wheel, (version, minor)) for version in UVLOOPS
+		  if name in UVLOOPS[version]]
+	if name.startswith("debian-"):
+		wanted.append(("of Debian", uvloop_debian, (minor,)))
+	interpreter["uvloops"], interpreter["no_uvloops"] = [], []
+	for version, make, args in wanted:
+		try:
+			interpreter["uvloops"].append(make(*args))
+		except Missing as missing:
+			interpreter["no_uvloops"].append({"version": version, "why": missing.why})
+
+
 def add_modules(interpreter):
 	"""Third-party modules, one folder a minor version; what can't be had is left out."""
 	minor = interpreter["minor"]
@@ -221,14 +292,8 @@ def add_modules(interpreter):
 			if not pip:
 				interpreter["why"] = "no pip: apt-get install python3-pip"
 				break
-			argv = pip + ["install", "-q", "--no-compile", "--upgrade", "--target", site,
-				      "--python-version", minor, "--implementation", "cp",
-				      "--abi", "cp" + minor.replace(".", ""), "--abi", "abi3",
-				      "--abi", "none", "--only-binary=:all:"]
-			for platform in PLATFORMS:
-				argv += ["--platform", platform]
 			try:
-				output(argv + [module])
+				output(pip + install_argv(minor, site) + [module])
 			except subprocess.CalledProcessError as error:
 				interpreter["why"] = error.output.strip().split("\n")[-1]
 				continue
@@ -250,6 +315,7 @@ def find():
 			skips.append({"name": name, "why": missing.why, "remedy": missing.remedy})
 			continue
 		add_modules(interpreter)
+		add_uvloops(interpreter)
 		found.append(interpreter)
 	return found, skips
 
@@ -264,7 +330,8 @@ def main():
 		print(f"{one['name']:14} {one['version']:9} "
 		      f"{'stripped' if one['stripped'] else 'symbols':9} "
 		      f"{'yes' if one['include'] else 'no':8} "
-		      + " ".join(one["modules"]) + ("" if "why" not in one else f" ({one['why']})"))
+		      + " ".join(one["modules"] + [f"uvloop-{more['version'].split()[0]}"
+						   for more in one["uvloops"]]) + ("" if "why" not in one else f" ({one['why']})"))
 	failed = 0
 	for skip in skips:
 		required = skip["name"] in REQUIRED
