@@ -25,6 +25,8 @@ DEBIAN = {"3.9": ("bullseye",), "3.11": ("bookworm",), "3.13": ("trixie",), "3.1
 	  "3.15": ("forky", "sid")}
 PYENV = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 MODULES = ("greenlet", "nest_asyncio", "anyio", "uvloop")
+# What need not be tried on each of them: loops that are refused, Django's bridge.
+ONCE = {"debian-3.11": ("gevent", "trio", "rloop", "asgiref"), "debian-3.13": ("asgiref",)}
 PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x86_64",
 	     "manylinux_2_28_x86_64", "manylinux_2_5_x86_64", "manylinux1_x86_64")
 REQUIRED = ("debian-3.11", "debian-3.13")
@@ -285,7 +287,7 @@ def add_modules(interpreter):
 	pip = None
 	# pip looks at its own interpreter for "python_version < 3.11": name what anyio needs there.
 	backports = ("typing_extensions", "exceptiongroup") if int(minor[2:]) < 11 else ()
-	for module in MODULES + backports:
+	for module in MODULES + backports + ONCE.get(interpreter["name"], ()):
 		done = os.path.join(site, "." + module)
 		if not os.path.exists(done):
 			pip = pip or pip_argv()

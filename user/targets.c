@@ -123,9 +123,9 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 		break;
 	case NEWS_FOREIGN:
 		fprintf(stderr,
-			"asyncprof: process %d has loaded a build of uvloop that is not supported; "
-			"its loops are not observed\n",
-			pid);
+			"asyncprof: process %d uses %s, which is not supported; its loops are not "
+			"observed\n",
+			pid, target->interpreter.foreign);
 		break;
 	case NEWS_ASYNCIO:
 		fprintf(stderr, "asyncprof: process %d has loaded asyncio; watching it\n", pid);

@@ -10,6 +10,7 @@
 #include "target/snapshot.h"
 
 #define STARTING_LOOKS 20	/* 2 s */
+#define TRIO_EVERY     5
 
 static uint64_t now_ns(void)
 {
@@ -205,15 +206,22 @@ static int join(struct watched *w, struct session *s, struct refusal *why)
 	int err;
 
 	if (interpreter__find(w->process, w->memory, &found, why)) {
-		w->interpreter.uvloop_mapped |= had_asyncio;
+		w->interpreter.uvloop_mapped |= found.uvloop_mapped;
+		w->interpreter.foreign = found.foreign;
 		return -1;
 	}
 	old = w->interpreter;
 	w->interpreter = found;
+	w->look_cnt = 0;
 	probes = probes_of(w);
 	probes.context_run = NULL;
 	probes.set_running_loop = new_site(probes.set_running_loop, &old.set_running_loop);
 	probes.task_dealloc = new_site(probes.task_dealloc, &old.task_dealloc);
+	probes.context_enter = new_site(probes.context_enter, &old.context_enter);
+	probes.context_exit = new_site(probes.context_exit, &old.context_exit);
+	probes.task_step = new_site(probes.task_step, &old.task_step);
+	probes.task_wakeup = new_site(probes.task_wakeup, &old.task_wakeup);
+	probes.task_wakeup_call = new_site(probes.task_wakeup_call, &old.task_wakeup_call);
 	describe(w, &target);
 	/* The probes first: what the target is said to have must be there. */
 	err = session__extend(s, pid, process_own_tid(w->process, w->probed_tid), &probes, why) ||
@@ -223,7 +231,7 @@ static int join(struct watched *w, struct session *s, struct refusal *why)
 		return -1;
 	if (!had_asyncio)
 		return NEWS_ASYNCIO;
-	return found.uvloop ? NEWS_UVLOOP : NEWS_FOREIGN;
+	return found.uvloop && !old.uvloop ? NEWS_UVLOOP : NEWS_FOREIGN;
 }
 
 /*
@@ -236,12 +244,22 @@ static int has_joined(struct watched *w, struct session *s)
 
 	if (w->interpreter.asyncio != ASYNCIO_NOT_LOADED) {
 		run_cnt = session__runs(s, process_pid(w->process));
-		if (run_cnt == w->run_cnt && w->look_cnt == STARTING_LOOKS)
+		if (run_cnt == w->run_cnt && w->look_cnt >= STARTING_LOOKS)
 			return 0;
 		w->look_cnt += w->look_cnt < STARTING_LOOKS;
 		w->run_cnt = run_cnt;
 	}
 	return interpreter_has_changed(w->process, &w->interpreter);
+}
+
+/* A process without asyncio waits for it in vain while it runs trio. */
+static int runs_trio(struct watched *w)
+{
+	if (w->interpreter.asyncio != ASYNCIO_NOT_LOADED || w->interpreter.foreign ||
+	    ++w->look_cnt % TRIO_EVERY || !interpreter_runs_trio(w->memory, &w->interpreter))
+		return 0;
+	w->interpreter.foreign = "trio";
+	return 1;
 }
 
 /* A recording of threads: those that have come since. */
@@ -270,6 +288,8 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 	state = process_state(w->process);
 	if (state == PROCESS_SAME && has_joined(w, s))
 		return join(w, s, why);
+	if (state == PROCESS_SAME && runs_trio(w))
+		return NEWS_FOREIGN;
 	if (state == PROCESS_SAME && w->record & AP_REC_THREADS)
 		follow_threads(w, s);
 	if (w->crowded == 1) {

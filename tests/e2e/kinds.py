@@ -4,8 +4,11 @@
 uvloop: the newest wheel on every interpreter, older ones and Debian's own builds, which link a
 shared libuv, on those that have them.
 """
+import os
+
 import harness
 import judge
+import recordings
 
 THRESHOLD_NS = 20000000
 
@@ -59,6 +62,35 @@ def attach_and_judge(results, interpreter, what, program, site="", env=None, opt
 		return start
 
 
+def recorded(results, interpreter):
+	"""A recording of uvloop: time under its task, and its own poll is idle time, not a wait."""
+	name = f"{interpreter['name']} uvloop recorded"
+	path = os.path.join(harness.LOGS, "kinds.folded")
+	live = os.path.join(harness.LOGS, "kinds.ndjson")
+	with harness.Target(interpreter, "uvloop_cases.py", "steps", log="kinds.recorded") as target:
+		target.hello()
+		with recordings.Recording(target.pid, outputs=[live, path],
+					  options=["--idle"]) as recording:
+			recording.started()
+			target.send("go")
+			target.wait("done")
+			target.send("bye")
+			codes = target.finish(), recording.finish()
+	problems = [f"exit codes {codes}: {target.said()} {recording.said()}"] if any(codes) else []
+	with open(path) as file:
+		lines = [line.rsplit(" ", 1) for line in file]
+	for who in ("coro steps.<locals>.main", "task named"):
+		slept = sum(int(us) for stack, us in lines if f";{who};" in stack
+			    and stack.endswith("clock_nanosleep"))
+		if slept < 40000:
+			problems.append(f"{who} slept for {slept} us: {lines}")
+	if any("epoll" in stack for stack, _ in lines):
+		problems.append(f"the loop's poll is no wait: {lines}")
+	if not any(stack.endswith(";idle") for stack, _ in lines):
+		problems.append(f"it was never idle: {lines}")
+	results.check(name, problems)
+
+
 def uvloops(interpreter):
 	"""(words, folder of modules, environment) of each build of uvloop that it has."""
 	found = [("uvloop", "", {})] if "uvloop" in interpreter["modules"] else []
@@ -75,3 +107,8 @@ def run(results, interpreters):
 				attach_and_judge(results, interpreter, words, "uvloop_cases.py", site, env)
 			except harness.Hang as hang:
 				results.check(f"{interpreter['name']} {words}", str(hang))
+		if interpreter["name"] == "debian-3.11" and "uvloop" in interpreter["modules"]:
+			try:
+				recorded(results, interpreter)
+			except harness.Hang as hang:
+				results.check(f"{interpreter['name']} uvloop recorded", str(hang))

@@ -95,6 +95,37 @@ def foreign_loop(results, interpreters):
 			beside_asyncio(results, target.pid)
 
 
+def unsupported_loops(results, interpreters):
+	"""By their names, at attach and when they come later."""
+	for interpreter in interpreters:
+		if interpreter["name"] != "debian-3.11":
+			continue
+		for module in ("gevent", "trio", "rloop"):
+			if module not in interpreter["modules"]:
+				results.skip(f"refuses {module}", interpreter.get("why", "not there"))
+				continue
+			with harness.Target(interpreter, "waits_foreign.py", module,
+					    log="refusals." + module) as target:
+				target.hello()
+				check(results, module, target.pid, 6, (module, "not supported"))
+			log = f"refusals.{module}.later"
+			with harness.Target(interpreter, "waits_foreign.py", module, "later",
+					    log=log) as target:
+				target.hello()
+				with harness.Profiler(target.pid, log=log) as profiler:
+					profiler.started()
+					target.send("go")
+					try:
+						profiler.wait_said(module)
+						problems = []
+					except harness.Hang as hang:
+						problems = str(hang)
+					profiler.stop()
+			if profiler.said().count(module) > 1:
+				problems = f"it is said again and again: {profiler.said()}"
+			results.check(f"says {module} that comes later", problems)
+
+
 def beside_asyncio(results, pid):
 	"""It does not spoil a process that has a loop of asyncio's: that one is watched, and said."""
 	got = ask(["-p", str(pid), "--json", "-d", "0.2"])
@@ -174,3 +205,4 @@ def run(results, interpreters):
 			ends_meanwhile(results, interpreter, what)
 	unsupported(results)
 	foreign_loop(results, interpreters)
+	unsupported_loops(results, interpreters)

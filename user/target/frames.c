@@ -201,6 +201,22 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 	return -E2BIG;
 }
 
+int frames_run_file(struct frames *f, uint64_t frame, const char *tail)
+{
+	struct ap_link link;
+	uint64_t file;
+
+	reading = f->memory;
+	for (unsigned int i = 0; i < CHAIN_MAX && frame; i++, frame = link.previous) {
+		if (ap_read_link(f->layout, frame, &link))
+			return 0;
+		if (!link.shim && !read_word(f, link.code + f->layout->code_filename, &file) &&
+		    text_ends(f, file, tail, 0))
+			return 1;
+	}
+	return 0;
+}
+
 void frames_first(struct frames *f, uint64_t frame, struct ap_frame *out)
 {
 	memset(out, 0, sizeof(*out));

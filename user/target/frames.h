@@ -72,6 +72,9 @@ enum frames_class frames_class(struct frames *f, uint64_t code);
  */
 int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out);
 
+/* 1 when code of a file whose name ends so is on the chain. */
+int frames_run_file(struct frames *f, uint64_t frame, const char *tail);
+
 /* The first frame from `frame` on that is no shim; code 0 when there is none. */
 void frames_first(struct frames *f, uint64_t frame, struct ap_frame *out);
 

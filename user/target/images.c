@@ -93,7 +93,20 @@ const struct mapping *images_uvloop(const struct maps *maps)
 
 const char *images_foreign(const struct maps *maps, int uvloop_is_known)
 {
+	/* Modules of C or Rust that call what they run without a frame or a function that we know. */
+	static const struct {
+		const char *part, *name;
+	} known[] = {
+		{"/gevent/_gevent_", "gevent"},
+		{"/rloop/_rloop.", "rloop"},
+		{"/zuvloop/", "zuvloop"},
+	};
+
 	if (!uvloop_is_known && images_uvloop(maps))
 		return "uvloop";
-	return find_path(maps, "/gevent/_gevent_") ? "gevent" : NULL;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (find_path(maps, known[i].part))
+			return known[i].name;
+	}
+	return NULL;
 }

@@ -56,6 +56,7 @@ struct interpreter {
 	struct site task_step, task_wakeup, task_wakeup_call;
 	int uvloop_mapped; /* 1: its library is there, though it may not be one that we know */
 	int uvloop;	   /* 1: its loops are watched */
+	const char *foreign; /* a loop that is there and not supported: its name, or NULL */
 
 	unsigned int degraded_cnt;
 	char degraded[INTERPRETER_DEGRADED_MAX][INTERPRETER_TEXT_SZ];
@@ -74,7 +75,10 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 /* Accepts one that was zeroed but never found. */
 void interpreter__close(struct interpreter *in);
 
-/* 1 when _asyncio or uvloop has been mapped since `in` was found without it: find again. */
+/* 1 when a thread runs trio now, which has no callbacks to see and no library of its own. */
+int interpreter_runs_trio(struct memory *m, const struct interpreter *in);
+
+/* 1 when _asyncio or another loop has been mapped since `in` was found without it: find again. */
 int interpreter_has_changed(const struct process *p, const struct interpreter *in);
 
 /* What the kernel programs need to know. long_ns = min(threshold / 4, 10 ms). */
