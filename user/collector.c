@@ -396,6 +396,25 @@ static void finish(struct collector *c)
 		print_summary(c, 0);
 }
 
+/* Of some readings the closest: between two clocks we may lose the CPU. */
+static int64_t unix_offset_ns(void)
+{
+	uint64_t closest = UINT64_MAX, before, unix, after;
+	int64_t offset = 0;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		before = now_ns();
+		unix = clock_ns(CLOCK_REALTIME);
+		after = now_ns();
+		if (after - before >= closest)
+			continue;
+		closest = after - before;
+		offset = (int64_t)unix - (int64_t)(before + closest / 2);
+	}
+	return offset;
+}
+
 int collector__open(const struct options *options, struct collector **out, struct refusal *why)
 {
 	struct collector *c = calloc(1, sizeof(*c));
@@ -405,7 +424,7 @@ int collector__open(const struct options *options, struct collector **out, struc
 		return refuse(why, EXIT_FAILED, "", "out of memory");
 	c->options = options;
 	c->why = why;
-	c->unix_offset_ns = (int64_t)clock_ns(CLOCK_REALTIME) - (int64_t)now_ns();
+	c->unix_offset_ns = unix_offset_ns();
 	c->program = (struct program){
 		.targets = &c->targets, .emit = on_own_record, .ctx = c,
 	};
