@@ -183,6 +183,9 @@ int on_task_dealloc(struct pt_regs *ctx)
 
 		if (i >= t->depth)
 			break;
+		/* Its address is used again. */
+		if (o->child == task)
+			o->child = 0;
 		if (o->word2 != task && o->word3 != task)
 			continue;
 		if (!o->named && (now - o->start_ts) * 2 >= t->threshold_ns)

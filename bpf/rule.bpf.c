@@ -177,8 +177,10 @@ __noinline int rule_look(struct ap_thread *t, __u32 index, __u32 stack, __u64 fr
 			o->cut = s->cut;
 		if (seen == AP_SEEN_UNDER && o->flags & AP_F_LEAVES)
 			note_callee(o, s);
-		if (seen)
+		if (seen) {
+			t->shims = look.shims;
 			return seen;
+		}
 	}
 	s->cut = AP_CUT_DEPTH;
 	if (is_intact(t, o))

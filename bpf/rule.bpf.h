@@ -139,6 +139,7 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 	o->slow_ns = 0;
 	o->flags = 0;
 	o->callee = AP_CALLEE_UNKNOWN;
+	o->child = o->child_no = 0;
 	o->named = 0;
 	o->cut = AP_CUT_NONE;
 	o->fresh = 1;

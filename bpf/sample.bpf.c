@@ -28,6 +28,7 @@ static __always_inline void send_sample(struct ap_thread *t, __u32 index, int se
 	__u32 cnt;
 
 	s->seq = o->seq;
+	s->child = seen == AP_SEEN_UNDER ? child_look(t, index) : 0;
 	s->seen = seen;
 	s->flags = flags;
 	s->callee = t->plain ? AP_CALLEE_THREAD : o->callee;

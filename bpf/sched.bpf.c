@@ -299,6 +299,7 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	/* While the callback runs its task can't have been freed. */
 	if (t->record & AP_REC_POINTS && index != RULE_ITERATION && !rule_open(t, index)->named)
 		name_send(t, index, 1);
+	b->child = b->seen == AP_SEEN_UNDER ? child_look(t, index) : 0;
 	if (b->seen == AP_SEEN_OVER && index != RULE_ITERATION)
 		rule_note_over(rule_open(t, index), b->out_ts);
 	note_syscall(t, b, block, regs);

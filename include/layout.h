@@ -58,11 +58,15 @@ struct ap_layout {
 	__u16 task_coro, task_name, task_state;	/* TaskObj (Modules/_asynciomodule.c) */
 	__u16 handle_callback;		/* asyncio.events.Handle._callback */
 
+	/* To the task that runs now; asyncio_current is AP_NO_OFFSET where that is not known */
+	__u16 type_module;		/* PyHeapTypeObject.ht_module */
+	__u16 module_state;		/* PyModuleObject.md_state */
+	__u16 asyncio_task_type, asyncio_current; /* asyncio_state (Modules/_asynciomodule.c) */
+
 	/* Reached by the collector only */
 	__u16 type_name;		/* PyTypeObject.tp_name */
 	__u16 runtime_interpreters_main;	/* _PyRuntime.interpreters.main */
 	__u16 gil_in_runtime;		/* 1: last_holder lies in _PyRuntime (3.8-3.11), 0: in the interpreter */
-	__u16 pad_to_4;
 	__u32 gil_last_holder;
 	__u32 interp_threads_head;
 	__u32 interp_collecting;	/* gc.collecting (i32), 0: unknown */

@@ -106,6 +106,7 @@ struct ap_name {
 	struct ap_head head;
 	__u64 seq;		/* with head.tid: which callback */
 	__u64 task;		/* address of the Task, or 0 */
+	__u64 child;		/* not 0: the number of an eager task that it ran, whose name this is */
 	__u64 task_number;	/* n of an unnamed task "Task-n" (3.12+ keeps the number), or 0 */
 	__u32 callee;		/* enum ap_callee */
 	__u32 pad;
@@ -167,6 +168,7 @@ struct ap_sample {
 	__u32 callee;		/* ITERATION, SIGNAL, THREAD; UNKNOWN: the callback that AP_NAME names */
 	__u64 loop;		/* address of the loop object, 0: unknown */
 	__u64 mark;		/* when the tick began */
+	__u64 child;		/* number of the eager task inside the callback that runs, 0: none */
 	char comm[AP_COMM_SZ];
 	struct ap_stack stack;
 };
@@ -243,6 +245,7 @@ struct ap_block {
 	__u32 flags;		/* AP_T_* */
 	__u32 callee;		/* as in ap_sample */
 	__u64 loop;
+	__u64 child;		/* as in ap_sample */
 	char comm[AP_COMM_SZ];
 	struct ap_file file;
 	struct ap_stack stack;
@@ -393,6 +396,7 @@ struct ap_open {
 		};
 	};
 	__u64 qualname;		/* of a function: its __qualname__, a str; AP_F_LEAVES: the code that it called */
+	__u64 child, child_no;	/* the eager task whose name was sent last, 0: none, and its number */
 	__u64 longest_ns;	/* longest off-CPU interval not yet sent */
 	__u64 off_ns[AP_OFF_CNT];
 	__u32 longest;		/* where it lies: ap_thread.block[longest] */
@@ -436,6 +440,8 @@ struct ap_thread {
 	__u32 tgid, tid;	/* its own; exec gives it that of the main thread */
 	__u32 record;		/* AP_REC_*, copied from the target */
 	__u32 plain;		/* 1: it has run no loop; here for a recording of threads */
+	__u32 shims;		/* C shims above the callback, at the last look */
+	__u64 asyncio_state;	/* of the _asyncio module, checked; 0: not known */
 	__u64 out_ts, out_clock, out_run_delay, out_exec;
 	__u64 out_pcount;
 	struct ap_account account;

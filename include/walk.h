@@ -114,6 +114,7 @@ AP_INLINE __u64 ap_current_frame(const struct ap_layout *l, __u64 tstate)
 struct ap_look {
 	__u64 at;	/* the frame to read next */
 	__u64 last;	/* the last one read that was no shim: the root, at the end */
+	__u32 shims;	/* read on the way: calls from C */
 };
 
 enum { AP_LOOK_ON = 0 };	/* else an enum ap_seen */
@@ -158,6 +159,8 @@ AP_INLINE int ap_look_at(void *ctx, const struct ap_open *open, struct ap_look *
 			stack->cnt = cnt + 1;
 		}
 		look->last = at;
+	} else {
+		look->shims++;
 	}
 	if (at == open->once || at == open->forever)
 		return AP_SEEN_OVER;

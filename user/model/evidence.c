@@ -19,6 +19,15 @@ struct evidence *evidence__new(const struct evidence_key *key)
 	return evidence;
 }
 
+static void free_child(struct evidence *evidence, struct evidence_child *child)
+{
+	evidence->bytes -= child->task ? strlen(child->task) + 1 : 0;
+	evidence->bytes -= child->coro ? strlen(child->coro) + 1 : 0;
+	free(child->task);
+	free(child->coro);
+	*child = (struct evidence_child){};
+}
+
 void evidence__free(struct evidence *evidence)
 {
 	if (!evidence)
@@ -30,6 +39,8 @@ void evidence__free(struct evidence *evidence)
 	free(evidence->task);
 	free(evidence->coro);
 	free(evidence->callback);
+	for (uint32_t i = 0; i < EVIDENCE_CHILDREN_MAX; i++)
+		free_child(evidence, &evidence->children[i]);
 	free(evidence);
 }
 
@@ -57,24 +68,52 @@ static int set_text(struct evidence *evidence, char **name, const struct ap_text
 	return set_name(evidence, name, utf8);
 }
 
-int evidence_name(struct evidence *evidence, const struct ap_name *name)
+static int set_task(struct evidence *evidence, char **task, const struct ap_name *name)
 {
 	char unnamed[32];
+	int err = set_text(evidence, task, &name->task_name);
+
+	if (err || !name->task_number || *task)
+		return err;
+	/* 3.12+ makes the name only when someone asks (task_get_name). */
+	snprintf(unnamed, sizeof(unnamed), "Task-%llu", (unsigned long long)name->task_number);
+	return set_name(evidence, task, unnamed);
+}
+
+/* The last few: what they ran is told of while they do. */
+static int child_name(struct evidence *evidence, const struct ap_name *name)
+{
+	struct evidence_child *child =
+		&evidence->children[name->child % EVIDENCE_CHILDREN_MAX];
 	int err;
 
+	free_child(evidence, child);
+	child->number = name->child;
+	err = set_text(evidence, &child->coro, &name->coro);
+	return err ? err : set_task(evidence, &child->task, name);
+}
+
+const struct evidence_child *evidence_child(const struct evidence *evidence, uint64_t number)
+{
+	const struct evidence_child *child;
+
+	if (!evidence || !number)
+		return NULL;
+	child = &evidence->children[number % EVIDENCE_CHILDREN_MAX];
+	return child->number == number ? child : NULL;
+}
+
+int evidence_name(struct evidence *evidence, const struct ap_name *name)
+{
+	int err;
+
+	if (name->child)
+		return child_name(evidence, name);
 	evidence->callee = name->callee;
 	err = set_text(evidence, &evidence->coro, &name->coro);
 	if (!err)
 		err = set_text(evidence, &evidence->callback, &name->callback);
-	if (!err)
-		err = set_text(evidence, &evidence->task, &name->task_name);
-	if (!err && name->task_number && !evidence->task) {
-		/* 3.12+ makes the name only when someone asks (task_get_name). */
-		snprintf(unnamed, sizeof(unnamed), "Task-%llu",
-			 (unsigned long long)name->task_number);
-		err = set_name(evidence, &evidence->task, unnamed);
-	}
-	return err;
+	return err ? err : set_task(evidence, &evidence->task, name);
 }
 
 static void count_syscall(struct evidence *evidence, int number)
@@ -148,6 +187,7 @@ int evidence_sample(struct evidence *evidence, const struct ap_sample *sample)
 	line->frames = frames;
 	line->frame_cnt = sample->stack.cnt;
 	line->cut = sample->stack.cut;
+	line->child = sample->child;
 	line->ts = sample->head.ts;
 	line->cnt++;
 	return 0;

@@ -33,8 +33,17 @@ struct evidence_line {
 	int32_t lasti;
 	uint32_t cnt;
 	uint64_t ts;
+	uint64_t child; /* the eager task that its stack is of, 0: none */
 	uint32_t cut, frame_cnt;
 	struct ap_frame *frames;
+};
+
+#define EVIDENCE_CHILDREN_MAX 8
+
+/* An eager task that ran inside the callback. */
+struct evidence_child {
+	uint64_t number;
+	char *task, *coro;
 };
 
 struct evidence {
@@ -48,6 +57,8 @@ struct evidence {
 
 	uint32_t callee;
 	char *task, *coro, *callback; /* NULL: none, or not known */
+
+	struct evidence_child children[EVIDENCE_CHILDREN_MAX];
 
 	uint64_t told_lo_ts;	      /* lower bound of the last stall with `ongoing` */
 	uint64_t first_sample_ts;     /* of those that saw it run, 0: none */
@@ -74,6 +85,9 @@ void evidence__free(struct evidence *evidence);
 int evidence_name(struct evidence *evidence, const struct ap_name *name);
 int evidence_sample(struct evidence *evidence, const struct ap_sample *sample);
 int evidence_block(struct evidence *evidence, const struct ap_block *block);
+
+/* The eager task of a number; NULL: none (0), or its name never came. */
+const struct evidence_child *evidence_child(const struct evidence *evidence, uint64_t number);
 
 /* What it is that ran: `callee` of its record, or what its name told; `evidence` may be NULL. */
 enum stall_kind evidence_kind(const struct evidence *evidence, uint32_t callee);

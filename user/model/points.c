@@ -235,8 +235,11 @@ static bool is_unnamed(const char *task)
 }
 
 static void begin(struct points *points, const struct ap_head *head, const char comm[AP_COMM_SZ],
-		  uint32_t callee, uint64_t loop, const struct evidence *evidence)
+		  uint32_t callee, uint64_t loop, uint64_t child_no,
+		  const struct evidence *evidence)
 {
+	const struct evidence_child *child = evidence_child(evidence, child_no);
+
 	memcpy(points->comm, comm, AP_COMM_SZ);
 	points->point = (struct point){
 		.unix_ns = (int64_t)((uint64_t)points->options.unix_offset_ns + head->ts),
@@ -255,6 +258,13 @@ static void begin(struct points *points, const struct ap_head *head, const char 
 	points->point.unnamed = is_unnamed(evidence->task);
 	points->point.coro = evidence->coro;
 	points->point.callback = evidence->callback;
+	if (!child)
+		return;
+	points->point.what = STALL_TASK;
+	points->point.task = child->task;
+	points->point.unnamed = is_unnamed(child->task);
+	points->point.coro = child->coro;
+	points->point.callback = NULL;
 }
 
 static void hand_out(struct points *points, enum point_kind kind, uint64_t ns)
@@ -269,7 +279,8 @@ void points_sample(struct points *points, const struct ap_sample *sample,
 {
 	struct thread *thread = find_thread(points, sample->head.tgid, sample->head.tid);
 
-	begin(points, &sample->head, sample->comm, sample->callee, sample->loop, evidence);
+	begin(points, &sample->head, sample->comm, sample->callee, sample->loop,
+	      sample->child, evidence);
 	points->point.cause = CAUSE_CPU;
 	add_kernel(points, thread, sample->mark, false);
 	add_native(points, thread, sample->mark);
@@ -326,7 +337,8 @@ void points_block(struct points *points, const struct ap_block *block,
 	struct thread *thread = find_thread(points, block->head.tgid, block->head.tid);
 	const struct cause_place place = cause_place_of_block(block);
 
-	begin(points, &block->head, block->comm, block->callee, block->loop, evidence);
+	begin(points, &block->head, block->comm, block->callee, block->loop, block->child,
+	      evidence);
 	points->python[0] = (struct stall_frame){};
 	if (block->flags & AP_T_MORE)
 		points->point.cnt = 0;
@@ -354,7 +366,7 @@ static void begin_own(struct points *points, const struct ap_head *head, const c
 	char padded[AP_COMM_SZ] = "";
 
 	memcpy(padded, comm, strnlen(comm, AP_COMM_SZ));
-	begin(points, head, padded, AP_CALLEE_ITERATION, loop, NULL);
+	begin(points, head, padded, AP_CALLEE_ITERATION, loop, 0, NULL);
 	points->point.cause = cause;
 }
 

@@ -11,6 +11,7 @@ struct view {
 	uint32_t frame_cnt;
 	uint32_t cut;
 	uint64_t ts;
+	uint64_t child;
 };
 
 static const char *reason_of_cut(uint32_t cut)
@@ -127,6 +128,20 @@ static void set_stack(const struct ap_slow *slow, const struct evidence *evidenc
 	stall->line = out->frames[0].line;
 }
 
+/* It ran an eager task inside, and the stack is of that one: the time is its own. */
+static void set_child(const struct evidence *evidence, uint64_t number, struct stall *stall)
+{
+	const struct evidence_child *child = evidence_child(evidence, number);
+
+	if (!child)
+		return;
+	stall->kind = STALL_TASK;
+	stall->task = child->task;
+	stall->coro = child->coro;
+	stall->callback = NULL;
+	stall->eager = true;
+}
+
 static void set_fd(const struct ap_place *place, const struct ap_block *block, struct resolved *out)
 {
 	struct stall_fd *fd = &out->stall.fd;
@@ -220,9 +235,11 @@ static void set_verdict(const struct ap_slow *slow, const struct evidence *evide
 		block = longest_block(evidence, CAUSE_CNT, slow->hi_ts);
 	if (block && (block->stack.cnt || !line))
 		view = (struct view){block->stack.frame, block->stack.cnt, block->stack.cut,
-				     block->out_ts};
+				     block->out_ts, block->child};
 	else if (line)
-		view = (struct view){line->frames, line->frame_cnt, line->cut, line->ts};
+		view = (struct view){line->frames, line->frame_cnt, line->cut, line->ts,
+				     line->child};
+	set_child(evidence, view.child, stall);
 	set_stack(slow, evidence, &view, codes, out);
 }
 

@@ -91,7 +91,14 @@ static const struct field fields[] = {
 	FIELD(coro_qualname,               56,   56,   48,   40,   32,   32,   32,   32),
 	/* Handle.__slots__, Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
 	FIELD(handle_callback,             24,   24,   24,   24,   24,   24,   24,   24),
-	/* struct _pycontextobject, Include/internal/pycore_context.h */
+	/*
+	 * PyHeapTypeObject, Include/cpython/object.h; PyModuleObject, pycore_moduleobject.h; asyncio_state,
+	 * Modules/_asynciomodule.c, where current_tasks is {loop: task}. Only where tasks can be eager.
+	 */
+	FIELD(type_module,                 NO,   NO,   NO,   NO,  888,  888,   NO,   NO),
+	FIELD(module_state,                NO,   NO,   NO,   NO,   32,   32,   NO,   NO),
+	FIELD(asyncio_task_type,           NO,   NO,   NO,   NO,   24,   24,   NO,   NO),
+	FIELD(asyncio_current,             NO,   NO,   NO,   NO,   48,   48,   NO,   NO),
 
 	/* PyTypeObject, Include/cpython/object.h */
 	FIELD(type_name,                   24,   24,   24,   24,   24,   24,   24,   24),
