@@ -13,10 +13,12 @@ import recordings
 THRESHOLD_NS = 20000000
 
 
-def cause_problems(judged):
+def detail_problems(judged):
 	"""What is named is what happened, unless the machine itself took the CPU away for long."""
 	problems = []
 	for truth, report in judged.pairs:
+		if report.record["eager"] != truth.get("eager", False):
+			problems.append(f"{truth['name']}: eager is {report.record['eager']}")
 		case = judged.cases.get(truth["case"])
 		lost = case["run_delay"] + case["steal"] if case else 0
 		if truth.get("cause") and report.record["cause"] != truth["cause"] and \
@@ -51,7 +53,7 @@ def attach_and_judge(results, interpreter, what, program, site="", env=None, opt
 			results.check(f"{name}: {case}", problems)
 		for note in judged.notes:
 			print(f"note {name} {note}")
-		results.check(f"{name}: causes", cause_problems(judged))
+		results.check(f"{name}: causes and details", detail_problems(judged))
 		problems = judge.account_problems(summary)
 		if code or profiler.code:
 			problems.append(f"exit codes {code} {profiler.code}: {target.said()}"
@@ -67,6 +69,9 @@ def recorded(results, interpreter):
 	name = f"{interpreter['name']} uvloop recorded"
 	path = os.path.join(harness.LOGS, "kinds.folded")
 	live = os.path.join(harness.LOGS, "kinds.ndjson")
+	for old in (path, live):
+		if os.path.exists(old):  # an earlier run's would look like this one's
+			os.unlink(old)
 	with harness.Target(interpreter, "uvloop_cases.py", "steps", log="kinds.recorded") as target:
 		target.hello()
 		with recordings.Recording(target.pid, outputs=[live, path],
@@ -76,7 +81,10 @@ def recorded(results, interpreter):
 			target.wait("done")
 			target.send("bye")
 			codes = target.finish(), recording.finish()
-	problems = [f"exit codes {codes}: {target.said()} {recording.said()}"] if any(codes) else []
+			problems = [f"exit codes {codes}: {target.said()} {recording.said()}"] \
+				if any(codes) else []
+	if problems:
+		return results.check(name, problems)
 	with open(path) as file:
 		lines = [line.rsplit(" ", 1) for line in file]
 	for who in ("coro steps.<locals>.main", "task named"):
@@ -88,7 +96,7 @@ def recorded(results, interpreter):
 		problems.append(f"the loop's poll is no wait: {lines}")
 	if not any(stack.endswith(";idle") for stack, _ in lines):
 		problems.append(f"it was never idle: {lines}")
-	results.check(name, problems)
+	return results.check(name, problems)
 
 
 def uvloops(interpreter):
@@ -100,6 +108,10 @@ def uvloops(interpreter):
 
 def run(results, interpreters):
 	for interpreter in interpreters:
+		try:
+			attach_and_judge(results, interpreter, "tasks", "task_cases.py")
+		except harness.Hang as hang:
+			results.check(f"{interpreter['name']} tasks", str(hang))
 		for one in interpreter["no_uvloops"]:
 			results.skip(f"{interpreter['name']} uvloop {one['version']}", one["why"])
 		for words, site, env in uvloops(interpreter):
