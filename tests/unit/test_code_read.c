@@ -262,6 +262,33 @@ static void test_task_names(void **state)
 	assert_int_equal(n.coro.text.width, 0);
 }
 
+/* A foreign loop's callback: its task, or the code that was seen to run. */
+static void test_foreign_names(void **state)
+{
+	struct ap_open open = {.flags = AP_F_FOREIGN | AP_F_LEAVES | AP_F_TASK};
+	struct ap_name n = {0};
+
+	(void)state;
+	open.word2 = put_task("worker", 0, 0);
+	code_read_name(mem, &layout, &open, &n);
+	assert_int_equal(n.callee, AP_CALLEE_TASK);
+	is_text(&n.task_name, "worker");
+	is_text(&n.coro, "Server.handle");
+	n = (struct ap_name){0};
+	open.flags &= ~(uint32_t)AP_F_TASK;
+	code_read_name(mem, &layout, &open, &n);
+	assert_int_equal(n.callee, AP_CALLEE_UNKNOWN);
+	assert_int_equal(n.callback.text.width, 0);
+	put_code();
+	open.qualname = CODE;
+	code_read_name(mem, &layout, &open, &n);
+	assert_int_equal(n.callee, AP_CALLEE_FUNCTION);
+	is_text(&n.callback, "Server.handle");
+	/* before 0.22 a transport's came with its object, as asyncio's do */
+	n = read_name("function", 0, 0, CODE);
+	is_text(&n.callback, "Server.handle");
+}
+
 /* An object at `at` of a type called `type`, which lies beside it. */
 static uint64_t put_object(uint64_t at, uint64_t type_at, const char *type)
 {
@@ -331,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup(test_faults, start),
 		cmocka_unit_test_setup(test_text, start),
 		cmocka_unit_test_setup(test_task_names, start),
+		cmocka_unit_test_setup(test_foreign_names, start),
 		cmocka_unit_test_setup(test_callback_names, start),
 	};
 

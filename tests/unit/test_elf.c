@@ -52,6 +52,29 @@ FUNCTION uint64_t TaskObj_dealloc(uint64_t x)
 	return x * 7;
 }
 
+FUNCTION uint64_t TaskStepMethWrapper_call(uint64_t x)
+{
+	return x * 11;
+}
+
+FUNCTION uint64_t task_wakeup(uint64_t x)
+{
+	return x * 13;
+}
+
+/* As uvloop exports them. */
+__attribute__((noinline, used)) uint64_t Context_Enter(uint64_t x);
+uint64_t Context_Enter(uint64_t x)
+{
+	return x * 17;
+}
+
+__attribute__((noinline, used)) uint64_t Context_Exit(uint64_t x);
+uint64_t Context_Exit(uint64_t x)
+{
+	return x * 19;
+}
+
 static struct method context_methods[] = {
 	{"get", (void *)other_function, 0x80, NULL},
 	{"run", (void *)other_function, 0x01, NULL},
@@ -62,16 +85,19 @@ static struct method context_methods[] = {
 static struct method asyncio_methods[] = {
 	{"_set_running_loop", (void *)other_function, 0x01, NULL},
 	{"_set_running_loop", (void *)_asyncio__set_running_loop, 0x08, NULL},
+	{"task_wakeup", (void *)task_wakeup, 0x08, NULL},
 	{NULL, NULL, 0, NULL},
 };
 
-/* PyTypeObject: tp_name +24, tp_basicsize +32, tp_dealloc +48, tp_methods +232. */
+/* PyTypeObject: tp_name +24, tp_basicsize +32, tp_dealloc +48, tp_call +128, tp_methods +232. */
 struct type {
 	uint64_t head[3];
 	const char *name;
 	uint64_t basicsize, itemsize;
 	void *dealloc;
-	uint64_t rest[22];
+	uint64_t between[9];
+	void *call;
+	uint64_t rest[12];
 	struct method *methods;
 };
 
@@ -79,6 +105,10 @@ __attribute__((used)) struct type PyContext_Type = {
 	.name = "_contextvars.Context", .basicsize = 56, .methods = context_methods};
 __attribute__((used)) static struct type task_type = {
 	.name = "_asyncio.Task", .basicsize = 176, .dealloc = (void *)TaskObj_dealloc};
+__attribute__((used)) static struct type step_type = {.name = "TaskStepMethWrapper",
+						       .basicsize = 32,
+						       .dealloc = (void *)other_function,
+						       .call = (void *)TaskStepMethWrapper_call};
 __attribute__((used)) uint64_t _PyRuntime[16] = {1};
 __attribute__((used)) uint64_t PyCode_Type[60] = {1};
 __attribute__((used)) const uint32_t Py_Version = 0x030b02f0;
@@ -224,6 +254,26 @@ static void test_finder(void **state)
 	assert_int_equal(asyncio.set_running_loop, in_file(_asyncio__set_running_loop));
 	assert_int_equal(asyncio.task_dealloc, in_file(TaskObj_dealloc));
 	assert_int_equal(asyncio.task_basicsize, 176);
+	assert_int_equal(asyncio.task_step, in_file(TaskStepMethWrapper_call));
+	assert_int_equal(asyncio.task_wakeup, in_file(task_wakeup));
+	assert_int_equal(asyncio.task_wakeup_call, 0);
+	elf__close(e);
+}
+
+/* uvloop's two, or none of them: the C library has neither. */
+static void test_uvloop(void **state)
+{
+	struct uvloop_symbols uvloop;
+	struct elf *e = read_self();
+
+	(void)state;
+	if (elf_dynsym(e, "Context_Enter")) { /* exported: -rdynamic */
+		assert_int_equal(symbols_find_uvloop(e, &uvloop), 0);
+		assert_int_equal(uvloop.context_enter, in_file(Context_Enter));
+		assert_int_equal(uvloop.context_exit, in_file(Context_Exit));
+	} else {
+		assert_int_equal(symbols_find_uvloop(e, &uvloop), -1);
+	}
 	elf__close(e);
 }
 
@@ -275,6 +325,7 @@ static void test_contradiction(void **state)
 static void search_all(const struct elf *e)
 {
 	struct asyncio_symbols asyncio;
+	struct uvloop_symbols uvloop;
 	struct symbols sym;
 	struct refusal why;
 	uint8_t id[ELF_BUILD_ID_MAX];
@@ -287,6 +338,7 @@ static void search_all(const struct elf *e)
 		elf_function_end(e, sym.context_run);
 	}
 	symbols_find_asyncio(e, &asyncio, doubt, sizeof(doubt));
+	symbols_find_uvloop(e, &uvloop);
 	elf_build_id(e, id);
 }
 
@@ -403,7 +455,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_symbols),	  cmocka_unit_test(test_build_id),
-		cmocka_unit_test(test_finder), cmocka_unit_test(test_section),	  cmocka_unit_test(test_contradiction),
+		cmocka_unit_test(test_finder),	  cmocka_unit_test(test_section),
+		cmocka_unit_test(test_uvloop),	  cmocka_unit_test(test_contradiction),
 		cmocka_unit_test(test_truncated), cmocka_unit_test(test_corrupted),
 		cmocka_unit_test(test_no_elf),	  cmocka_unit_test(test_huge_segment),
 	};

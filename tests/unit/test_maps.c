@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "target/images.h"
 #include "target/maps.h"
 
 static struct maps *maps;
@@ -25,6 +26,27 @@ static void parse(const char *text)
 static int is_libc(const char *base)
 {
 	return !strcmp(base, "libc.so.6");
+}
+
+static void test_images(void **state)
+{
+	(void)state;
+	parse("00400000-00401000 r-xp 00000000 08:01 1 /usr/bin/python3.11\n"
+	      "00500000-00501000 r-xp 00000000 08:01 2 /site/uvloop/loop.cpython-311.so\n"
+	      "00600000-00601000 r-xp 00000000 08:01 3 /lib/_asyncio.cpython-311.so\n");
+	assert_int_equal(images_uvloop(maps)->ino, 2);
+	assert_int_equal(images_asyncio(maps)->ino, 3);
+	assert_null(images_pypy(maps));
+	assert_null(images_foreign(maps, 1));
+	assert_string_equal(images_foreign(maps, 0), "uvloop");
+	parse("00400000-00401000 r-xp 00000000 08:01 1 /site/rloop/_rloop.cpython-311.so\n");
+	assert_null(images_uvloop(maps));
+	assert_string_equal(images_foreign(maps, 0), "rloop");
+	parse("00400000-00401000 r-xp 00000000 08:01 1 /site/gevent/_gevent_cgreenlet.so\n");
+	assert_string_equal(images_foreign(maps, 1), "gevent");
+	/* a name that is no file's */
+	parse("00400000-00401000 rw-p 00000000 00:00 0 [/uvloop/loop.]\n");
+	assert_null(images_foreign(maps, 0));
 }
 
 static void test_parse(void **state)
@@ -206,7 +228,7 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	    cmocka_unit_test(test_forged),
+		cmocka_unit_test(test_images), cmocka_unit_test(test_parse),	    cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_bounded),	    cmocka_unit_test(test_own),
 		cmocka_unit_test(test_path_tricks),
 	};

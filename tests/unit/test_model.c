@@ -281,6 +281,52 @@ static void test_names(void **state)
 }
 
 /* A Task in Python has its coroutine where its __step called it. */
+/* The name that goes with the stack: a parent's own, or that of the eager task inside. */
+static void test_eager_child(void **state)
+{
+	struct model *model = new_model();
+	union any_record record;
+
+	(void)state;
+	feed_codes(model);
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		make_name(&record, seq, "parent", "Parent.run");
+		feed(model, &record);
+		make_name(&record, seq, "child", "Child.run");
+		record.name.child = 7;
+		feed(model, &record);
+		make_sample(&record, seq, 1010 * MS);
+		sample_frame(&record, CODE_SLEEPER, 10);
+		record.sample.child = seq == 1 ? 7 : seq == 2 ? 0 : 8;
+		feed(model, &record);
+		make_slow(&record, seq, 150);
+		feed(model, &record);
+		/* of 8 no name came */
+		assert_string_equal(seen.task, seq == 1 ? "child" : "parent");
+		assert_string_equal(seen.coro, seq == 1 ? "Child.run" : "Parent.run");
+		assert_int_equal(seen.stall.eager, seq == 1);
+		assert_int_equal(seen.stall.kind, STALL_TASK);
+	}
+	/* what it waited for, in a callback that is no task */
+	make_callback(&record, 4, "Timer.fire");
+	feed(model, &record);
+	make_name(&record, 4, "child", "Child.run");
+	record.name.child = 1;
+	feed(model, &record);
+	make_block(&record, 4, AP_OFF_SYSCALL, SYS_CLOCK_NANOSLEEP, 1005 * MS, 140 * MS);
+	record.block.child = 1;
+	feed(model, &record);
+	make_slow(&record, 4, 150);
+	record.slow.callee = AP_CALLEE_UNKNOWN;
+	slow_place(&record, SYS_CLOCK_NANOSLEEP, -1, 0, 140);
+	feed(model, &record);
+	assert_int_equal(seen.stall.kind, STALL_TASK);
+	assert_string_equal(seen.task, "child");
+	assert_string_equal(seen.callback, "-");
+	assert_true(seen.stall.eager);
+	model__free(model);
+}
+
 static void test_coro_of_python_task(void **state)
 {
 	struct model *model = new_model();
@@ -439,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_gil_holder),
 		cmocka_unit_test(test_path_without_fd),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_eager_child),
 		cmocka_unit_test(test_coro_of_python_task),
 		cmocka_unit_test(test_code_order),
 		cmocka_unit_test(test_gone),

@@ -194,6 +194,49 @@ static void test_over(void **state)
 	assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_OVER);
 }
 
+/* A loop without frames: only what lies above the frame that runs it tells, or Context_Exit. */
+static void test_foreign(void **state)
+{
+	struct ap_open open = {
+		.run = frame_at(1),
+		.run_prev = frame_at(2),
+		.once = frame_at(1),
+		.forever = frame_at(2),
+		.root = frame_at(2),
+		.flags = AP_F_FOREIGN,
+	};
+
+	(void)state;
+	start(12);
+	CHAIN(LEAF, WORK, MODULE);
+	assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_UNDER);
+	assert_int_equal(stack.cnt, 1);
+	/* nothing above: C code that runs still, or its end; a loop that has exits says which */
+	assert_int_equal(frames_look(&frames, frame_at(1), &open, &stack), AP_SEEN_ELSEWHERE);
+	open.flags |= AP_F_LEAVES;
+	assert_int_equal(frames_look(&frames, frame_at(1), &open, &stack), AP_SEEN_UNDER);
+	assert_int_equal(stack.cnt, 0);
+	/* a batch calls others: between them it is the loop, inside them it is not */
+	open.flags |= AP_F_BATCH;
+	assert_int_equal(frames_look(&frames, frame_at(1), &open, &stack), AP_SEEN_ELSEWHERE);
+	assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_UNDER);
+	/* the frame has returned, and its memory is another's */
+	open.run_prev = frame_at(3);
+	assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_OVER);
+	assert_int_equal(frames_look(&frames, frame_at(2), &open, &stack), AP_SEEN_OVER);
+}
+
+static void test_run_file(void **state)
+{
+	(void)state;
+	start(11);
+	CHAIN(LEAF, WORK, RUN, ONCE, MODULE);
+	assert_int_equal(frames_run_file(&frames, frame_at(0), "asyncio/events.py"), 1);
+	assert_int_equal(frames_run_file(&frames, frame_at(3), "asyncio/events.py"), 0);
+	assert_int_equal(frames_run_file(&frames, frame_at(0), "trio/_core/_run.py"), 0);
+	assert_int_equal(frames_run_file(&frames, 0, "asyncio/events.py"), 0);
+}
+
 /* Another root is another greenlet: it proves nothing. */
 static void test_elsewhere(void **state)
 {
@@ -521,6 +564,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_under),	  cmocka_unit_test(test_over),
+		cmocka_unit_test(test_foreign),	  cmocka_unit_test(test_run_file),
 		cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_shims),
 		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_cycles),
 		cmocka_unit_test(test_faults),	  cmocka_unit_test(test_bad_words),
