@@ -139,7 +139,6 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 	o->slow_ns = 0;
 	o->flags = 0;
 	o->callee = AP_CALLEE_UNKNOWN;
-	o->child = o->child_no = 0;
 	o->named = 0;
 	o->cut = AP_CUT_NONE;
 	o->fresh = 1;
@@ -162,6 +161,7 @@ static __always_inline void rule_unfresh(struct ap_open *o)
 	o->fresh = 0;
 	__builtin_memset(o->off_ns, 0, sizeof(o->off_ns));
 	o->longest_ns = 0;
+	o->child = o->child_no = 0;
 	o->switches = 0;
 	o->switches_lost = 0;
 	o->place_cnt = 0;

@@ -446,6 +446,7 @@ __noinline __u64 child_look(struct ap_thread *t, __u32 index)
 	child = current_task(t, o->loop);
 	if (!child || child == o->word2 || child == o->word3)
 		return 0;
+	rule_unfresh(o);
 	if (child != o->child) {
 		o->child = child;
 		o->child_no++;

@@ -44,6 +44,10 @@ static void say_loop(FILE *out, const struct display *display, const struct loop
 		fprintf(out, "%s%llu iterations, %llu callbacks\n", polled_ns ? ", " : "  ",
 			(unsigned long long)account->iterations,
 			(unsigned long long)account_closed_cnt(account));
+	/* A loop of another library that runs asyncio's handles, as qasync does. */
+	if (loop->has_account && account->polls && !account->iterations &&
+	    account_closed_cnt(account))
+		fputs("  none of its polls was asyncio's own: its stalls are upper bounds\n", out);
 	fprintf(out, "  %llu stall%s", (unsigned long long)loop->stall_cnt,
 		loop->stall_cnt == 1 ? "" : "s");
 	if (loop->stall_cnt)
