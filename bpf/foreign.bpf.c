@@ -9,7 +9,7 @@
  *    (uvloop/cbhandles.pyx, Handle._run): the end itself, not an upper bound.
  *    They lie in each other when the loop runs a batch; the outer one has the
  *    time between, not the time inside.
- *  - Before 0.22 what a transport calls (data_received, the protocol factory)
+ *  - Before 0.23 what a transport calls (data_received, the protocol factory)
  *    comes through Context.run() instead, with that frame as its caller: it ends
  *    at the next event, as asyncio's do, and never by a sample, since a protocol
  *    may be C code (asyncpg's is) without a frame to see.

@@ -21,6 +21,8 @@ def detail_problems(judged):
 			problems.append(f"{truth['name']}: eager is {report.record['eager']}")
 		case = judged.cases.get(truth["case"])
 		lost = case["run_delay"] + case["steal"] if case else 0
+		# Where a switch was missed, what it slept on is not known.
+		lost += judge.to_ns((report.record["budget_ms"] or {}).get("other")) or 0
 		if truth.get("cause") and report.record["cause"] != truth["cause"] and \
 				lost < THRESHOLD_NS // 2:
 			problems.append(f"{truth['name']}: cause {truth['cause']}, got {report.words()}")
@@ -89,7 +91,7 @@ def recorded(results, interpreter):
 		lines = [line.rsplit(" ", 1) for line in file]
 	for who in ("coro steps.<locals>.main", "task named"):
 		slept = sum(int(us) for stack, us in lines if f";{who};" in stack
-			    and stack.endswith("clock_nanosleep"))
+			    and stack.endswith(("clock_nanosleep", "switches were missed")))
 		if slept < 40000:
 			problems.append(f"{who} slept for {slept} us: {lines}")
 	if any("epoll" in stack for stack, _ in lines):

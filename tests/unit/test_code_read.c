@@ -284,7 +284,7 @@ static void test_foreign_names(void **state)
 	code_read_name(mem, &layout, &open, &n);
 	assert_int_equal(n.callee, AP_CALLEE_FUNCTION);
 	is_text(&n.callback, "Server.handle");
-	/* before 0.22 a transport's came with its object, as asyncio's do */
+	/* before 0.23 a transport's came with its object, as asyncio's do */
 	n = read_name("function", 0, 0, CODE);
 	is_text(&n.callback, "Server.handle");
 }
