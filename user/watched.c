@@ -10,6 +10,7 @@
 #include "target/snapshot.h"
 
 #define STARTING_LOOKS 20	/* 2 s */
+#define RESTING_LOOKS  10	/* 1 s */
 #define TRIO_EVERY     5
 
 static uint64_t now_ns(void)
@@ -236,7 +237,8 @@ static int join(struct watched *w, struct session *s, struct refusal *why)
 
 /*
  * A program imports uvloop before it runs a loop of it. So its maps, whose lock it needs itself, are
- * read again when it begins a loop; and while it starts, since the first one may be there by then.
+ * read again when it has begun a loop, once a second at most since some begin one per request
+ * (asgiref); and while it starts, since the first one may be there by then.
  */
 static int has_joined(struct watched *w, struct session *s)
 {
@@ -244,9 +246,10 @@ static int has_joined(struct watched *w, struct session *s)
 
 	if (w->interpreter.asyncio != ASYNCIO_NOT_LOADED) {
 		run_cnt = session__runs(s, process_pid(w->process));
-		if (run_cnt == w->run_cnt && w->look_cnt >= STARTING_LOOKS)
+		w->look_cnt++;
+		if (w->look_cnt > STARTING_LOOKS &&
+		    (run_cnt == w->run_cnt || w->look_cnt % RESTING_LOOKS))
 			return 0;
-		w->look_cnt += w->look_cnt < STARTING_LOOKS;
 		w->run_cnt = run_cnt;
 	}
 	return interpreter_has_changed(w->process, &w->interpreter);

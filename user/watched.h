@@ -42,7 +42,7 @@ struct watched {
 	uint32_t record;	/* AP_REC_* */
 	uint64_t thread_mark;	/* which threads it had when we last looked for new ones */
 	uint32_t run_cnt;	/* loops that it has started, when we last looked for a new library */
-	unsigned int look_cnt;	/* how often we did */
+	unsigned int look_cnt;	/* how often we could have */
 	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 	struct watched_sleep sleep[WATCHED_SLEEPS_MAX]; /* one a thread: each had one when we came */

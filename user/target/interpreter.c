@@ -340,10 +340,10 @@ static void find_steps(struct search *s, const struct asyncio_symbols *sym, stru
 
 	if (in->asyncio == ASYNCIO_NOT_LOADED)
 		return;
-	optional_site(e, s->asyncio_bias, sym->task_step, "TaskStepMethWrapper", 1, fd,
+	optional_site(e, s->asyncio_bias, sym->task_step, "task step", 1, fd,
 		      in->asyncio_file, in, &in->task_step);
 	if (sym->task_wakeup_call)
-		optional_site(e, s->asyncio_bias, sym->task_wakeup_call, "TaskWakeupMethWrapper", 1,
+		optional_site(e, s->asyncio_bias, sym->task_wakeup_call, "task wakeup", 1,
 			      fd, in->asyncio_file, in, &in->task_wakeup_call);
 	else
 		optional_site(e, s->asyncio_bias, sym->task_wakeup, "task_wakeup", 2, fd,
@@ -359,11 +359,11 @@ static void find_uvloop(struct search *s, const struct asyncio_symbols *asyncio,
 	struct refusal why;
 	uint64_t bias;
 
-	in->context_enter.name = "uvloop's Context_Enter";
-	in->context_exit.name = "uvloop's Context_Exit";
-	in->task_step.name = "TaskStepMethWrapper";
+	in->context_enter.name = "Context_Enter";
+	in->context_exit.name = "Context_Exit";
+	in->task_step.name = "task step";
 	in->task_wakeup.name = "task_wakeup";
-	in->task_wakeup_call.name = "TaskWakeupMethWrapper";
+	in->task_wakeup_call.name = "task wakeup";
 	in->uvloop_mapped = !!map;
 	if (!map || load_file(s, map, &s->uvloop_elf, &bias, &in->fd[2], &why) ||
 	    symbols_find_uvloop(s->uvloop_elf, &sym) ||
