@@ -101,6 +101,33 @@ def recorded(results, interpreter):
 	return results.check(name, problems)
 
 
+def hung_before(results, interpreter, where, kind, name):
+	"""One that hangs when we come is named by its frames, and over when it is over."""
+	log = f"kinds.{interpreter['name']}.hangs.{where}"
+	problems = []
+	with harness.Target(interpreter, "uvloop_hangs.py", where, log=log) as target:
+		target.hello()
+		with harness.Profiler(target.pid, log=log) as profiler:
+			profiler.started()
+			profiler.wait_slow(lambda r: r["ongoing"] and r["at_attach"], "the hang")
+			target.send("go")
+			closed = profiler.wait_slow(lambda r: not r["ongoing"] and r["at_attach"],
+						    "its end")
+			target.wait("done")
+			target.send("bye")
+			code = target.finish()
+			summary = profiler.stop()
+		problems = judge.account_problems(summary)
+		if code or profiler.code:
+			problems.append(f"exit codes {code} {profiler.code}: {target.said()}")
+	who = closed["coro"] if kind == "task" else closed["callback"]
+	if (closed["kind"], who, closed["cause"]) != (kind, name, "socket"):
+		problems.append(f"wanted {kind} {name} socket: {closed}")
+	if closed["duration_ms"] is not None or closed["start_ts"] is not None:
+		problems.append(f"its start is not known: {closed}")
+	results.check(f"{interpreter['name']} uvloop hung before, in a {where}", problems)
+
+
 def uvloops(interpreter):
 	"""(words, folder of modules, environment) of each build of uvloop that it has."""
 	found = [("uvloop", "", {})] if "uvloop" in interpreter["modules"] else []
@@ -121,8 +148,11 @@ def run(results, interpreters):
 				attach_and_judge(results, interpreter, words, "uvloop_cases.py", site, env)
 			except harness.Hang as hang:
 				results.check(f"{interpreter['name']} {words}", str(hang))
-		if interpreter["name"] == "debian-3.11" and "uvloop" in interpreter["modules"]:
+		if interpreter["name"] in ("debian-3.11", "debian-3.13") and \
+				"uvloop" in interpreter["modules"]:
 			try:
 				recorded(results, interpreter)
+				hung_before(results, interpreter, "task", "task", "in_task")
+				hung_before(results, interpreter, "callback", "callback", "hang")
 			except harness.Hang as hang:
-				results.check(f"{interpreter['name']} uvloop recorded", str(hang))
+				results.check(f"{interpreter['name']} uvloop recorded or hung", str(hang))

@@ -201,6 +201,60 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 	return -E2BIG;
 }
 
+#define OWNER_GENERATOR 1 /* Include/internal/pycore_frame.h, 3.11 to 3.15 */
+
+/* Is it a coroutine's or generator's frame? The loop itself calls only those of tasks. */
+static int is_coroutine(struct frames *f, uint64_t frame)
+{
+	uint8_t owner = 0;
+
+	return f->layout->frame_owner != AP_NO_OFFSET &&
+	       !memory_read(f->memory, frame + f->layout->frame_owner, &owner, sizeof(owner)) &&
+	       owner == OWNER_GENERATOR;
+}
+
+static int runs_loop(struct frames *f, uint64_t code)
+{
+	uint64_t name = 0, file = 0;
+
+	if (read_word(f, code + f->layout->code_name, &name) || !text_ends(f, name, "run", 1) ||
+	    read_word(f, code + f->layout->code_filename, &file))
+		return 0;
+	return text_ends(f, file, "asyncio/runners.py", 0) ||
+	       text_ends(f, file, "uvloop/__init__.py", 0);
+}
+
+int frames_find_foreign(struct frames *f, uint64_t frame, struct frames_foreign *out)
+{
+	uint64_t at = frame, above = 0, code_above = 0;
+	int found = 0;
+
+	memset(out, 0, sizeof(*out));
+	reading = f->memory;
+	for (unsigned int i = 0; i < CHAIN_MAX; i++) {
+		struct ap_link link;
+
+		if (!at)
+			return found;
+		if (ap_read_link(f->layout, at, &link))
+			return -EFAULT;
+		if (!link.shim) {
+			out->root = at;
+			if (!found && runs_loop(f, link.code)) {
+				out->run = at;
+				out->run_prev = link.previous;
+				out->callee = code_above;
+				out->coroutine = above && is_coroutine(f, above);
+				found = 1;
+			}
+			above = at;
+			code_above = link.code;
+		}
+		at = link.previous;
+	}
+	return -E2BIG;
+}
+
 int frames_run_file(struct frames *f, uint64_t frame, const char *tail)
 {
 	struct ap_link link;

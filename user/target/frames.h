@@ -72,6 +72,20 @@ enum frames_class frames_class(struct frames *f, uint64_t code);
  */
 int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out);
 
+/* Where a loop without frames of its own (uvloop) stands on a chain. */
+struct frames_foreign {
+	uint64_t run, run_prev; /* the frame that called run_forever */
+	uint64_t root;
+	uint64_t callee; /* code of the frame right above it: what the loop called; 0: nothing */
+	int coroutine;	 /* 1: that is a coroutine, so the callback is a task's step (3.11+) */
+};
+
+/*
+ * Looks for asyncio.run() or uvloop.run() on a chain that has no `_run_once`. 1: found, 0: there is
+ * none, a negative errno when the chain can't be followed to its end.
+ */
+int frames_find_foreign(struct frames *f, uint64_t frame, struct frames_foreign *out);
+
 /* 1 when code of a file whose name ends so is on the chain. */
 int frames_run_file(struct frames *f, uint64_t frame, const char *tail);
 

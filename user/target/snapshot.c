@@ -214,6 +214,65 @@ static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid,
 	return seen;
 }
 
+/*
+ * A thread that runs uvloop. Its callback, if it is in one: no object tells whose it is, only the
+ * frame that the loop called; and no Context_Exit can be told to be its end, but what comes next is.
+ */
+static int fill_foreign(struct snapshot *s, struct frames *f, const struct frames_foreign *loop,
+			struct seen *seen)
+{
+	struct ap_thread *t = &seen->thread;
+	struct ap_open *open = &t->open[0];
+	struct ap_text_name *name = loop->coroutine ? &seen->name.coro : &seen->name.callback;
+	uint64_t qualname = 0;
+
+	t->foreign = t->last_once = loop->run;
+	t->last_forever = loop->run_prev;
+	t->last_root = loop->root;
+	if (!loop->callee)
+		return 0;
+	open->seq = FIRST_SEQ;
+	open->flags = AP_F_AT_ATTACH | AP_F_FOREIGN;
+	open->run = open->once = loop->run;
+	open->run_prev = open->forever = loop->run_prev;
+	open->root = loop->root;
+	if (f->layout->code_qualname != f->layout->code_name &&
+	    !memory_read(s->memory, loop->callee + f->layout->code_qualname, &qualname,
+			 sizeof(qualname)))
+		code_read_text(s->memory, f->layout, qualname, &name->text, name->data,
+			       sizeof(name->data));
+	seen->name.seq = open->seq;
+	seen->name.callee = loop->coroutine ? AP_CALLEE_TASK : AP_CALLEE_UNKNOWN;
+	if (frames_look(f, frames_current(f, t->tstate), open, &t->sample.stack) != AP_SEEN_UNDER)
+		return 0;
+	open->start_ts = open->lo_ts = now_ns();
+	open->named = 1;
+	t->seq = FIRST_SEQ;
+	t->depth = 1;
+	t->account.attach_opened = 1;
+	return 1;
+}
+
+/* 1: it runs uvloop, and `seen` says where it stands. */
+static int look_foreign(struct snapshot *s, struct seen *seen)
+{
+	struct frames f = {.memory = s->memory, .layout = &s->interpreter->layout};
+	struct frames_foreign loop;
+	int found = 0, open = 0;
+
+	for (unsigned int i = 0; i < TRIES && !open; i++) {
+		struct seen fresh = *seen;
+
+		if (frames_find_foreign(&f, frames_current(&f, seen->thread.tstate), &loop) <= 0)
+			continue;
+		found = 1;
+		open = fill_foreign(s, &f, &loop, &fresh);
+		if (open || !loop.callee)
+			*seen = fresh;
+	}
+	return found;
+}
+
 /* 0, or a negative errno. What can't be walked is counted, not an error. */
 static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct ap_target *target)
 {
@@ -243,6 +302,8 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct 
 		if (open)
 			*seen = fresh;
 	}
+	if (!found && s->interpreter->uvloop)
+		found = look_foreign(s, seen);
 	seen->thread.plain = !found;
 	seen->thread.out_ts = now_ns();
 	if (found > 0 || (!found && target->record & AP_REC_THREADS)) {
