@@ -25,7 +25,7 @@
 #define CHAIN_MAX (AP_FRAMES_MAX + 32)
 
 /* Code objects of a fake program, by index. */
-enum { RUN, ONCE, FOREVER, MODULE, WORK, LEAF, OTHER_RUN, SAFE_RUN, CODE_CNT };
+enum { RUN, ONCE, FOREVER, MODULE, WORK, LEAF, OTHER_RUN, SAFE_RUN, RUNNER, CODE_CNT };
 
 static const struct {
 	const char *name, *file;
@@ -38,6 +38,7 @@ static const struct {
 	[LEAF] = {"leaf", "/srv/app.py"},
 	[OTHER_RUN] = {"_run", "/srv/app.py"},
 	[SAFE_RUN] = {"_run", "/usr/lib/python3/asyncio/events.py"},
+	[RUNNER] = {"run", "/usr/lib/python3/asyncio/runners.py"},
 };
 
 static struct memory *mem;
@@ -224,6 +225,48 @@ static void test_foreign(void **state)
 	open.run_prev = frame_at(3);
 	assert_int_equal(frames_look(&frames, frame_at(0), &open, &stack), AP_SEEN_OVER);
 	assert_int_equal(frames_look(&frames, frame_at(2), &open, &stack), AP_SEEN_OVER);
+}
+
+/* asyncio.run() without a `_run_once`: what lies right above it is what uvloop called. */
+static void test_find_foreign(void **state)
+{
+	struct frames_foreign loop;
+
+	(void)state;
+	EACH_MINOR(i)
+	{
+		uint64_t word = 0;
+
+		start(minors[i]);
+		CHAIN(LEAF, WORK, RUNNER, MODULE);
+		assert_int_equal(frames_find_foreign(&frames, frame_at(0), &loop), 1);
+		assert_int_equal(loop.run, frame_at(2));
+		assert_int_equal(loop.run_prev, frame_at(3));
+		assert_int_equal(loop.root, frame_at(3));
+		assert_int_equal(loop.callee, code_at(WORK));
+		assert_int_equal(loop.coroutine, 0);
+		/* a coroutine's: its owner is a generator, or it has the object of one */
+		if (layout.lasti_scale) {
+			fake_word(mem, frame_at(1) + layout.frame_instr - 8, HANDLE);
+		} else {
+			uint64_t at = frame_at(1) + (minors[i] == 11 ? 69 : layout.frame_owner);
+
+			assert_int_equal(memory_read(mem, at & ~7ULL, &word, sizeof(word)), 0);
+			fake_word(mem, at & ~7ULL, word | 1ULL << (at & 7) * 8);
+		}
+		fresh_frames();
+		assert_int_equal(frames_find_foreign(&frames, frame_at(0), &loop), 1);
+		assert_int_equal(loop.coroutine, 1);
+		assert_true(loop.generator == (layout.lasti_scale ? HANDLE : 0));
+		/* it polls */
+		assert_int_equal(frames_find_foreign(&frames, frame_at(2), &loop), 1);
+		assert_int_equal(loop.callee, 0);
+		assert_int_equal(frames_find_foreign(&frames, frame_at(3), &loop), 0);
+	}
+	/* a chain without an end */
+	put_frame(3, MODULE, frame_at(2), 0);
+	fresh_frames();
+	assert_true(frames_find_foreign(&frames, frame_at(0), &loop) < 0);
 }
 
 static void test_run_file(void **state)
@@ -565,6 +608,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_under),	  cmocka_unit_test(test_over),
 		cmocka_unit_test(test_foreign),	  cmocka_unit_test(test_run_file),
+		cmocka_unit_test(test_find_foreign),
 		cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_shims),
 		cmocka_unit_test(test_depth),	  cmocka_unit_test(test_cycles),
 		cmocka_unit_test(test_faults),	  cmocka_unit_test(test_bad_words),

@@ -201,15 +201,20 @@ int frames_find_loop(struct frames *f, uint64_t frame, struct frames_loop *out)
 	return -E2BIG;
 }
 
-#define OWNER_GENERATOR 1 /* Include/internal/pycore_frame.h, 3.11 to 3.15 */
+#define OWNER_GENERATOR 1  /* Include/internal/pycore_frame.h, 3.11 to 3.15 */
+#define OWNER_3_11	69 /* the layout leaves it out: 3.11 has no shims to tell by it */
+#define GEN_BEFORE	8  /* f_gen lies right before f_lasti (Include/cpython/frameobject.h, 3.8-3.10) */
 
-/* Is it a coroutine's or generator's frame? The loop itself calls only those of tasks. */
-static int is_coroutine(struct frames *f, uint64_t frame)
+/* Is it a coroutine's frame? The loop calls only those of tasks. Before 3.11 it has its object. */
+static int is_coroutine(struct frames *f, uint64_t frame, uint64_t *generator)
 {
+	const struct ap_layout *l = f->layout;
+	uint16_t at = l->frame_owner == AP_NO_OFFSET ? OWNER_3_11 : l->frame_owner;
 	uint8_t owner = 0;
 
-	return f->layout->frame_owner != AP_NO_OFFSET &&
-	       !memory_read(f->memory, frame + f->layout->frame_owner, &owner, sizeof(owner)) &&
+	if (l->lasti_scale)
+		return !read_word(f, frame + l->frame_instr - GEN_BEFORE, generator) && *generator;
+	return !memory_read(f->memory, frame + at, &owner, sizeof(owner)) &&
 	       owner == OWNER_GENERATOR;
 }
 
@@ -244,7 +249,7 @@ int frames_find_foreign(struct frames *f, uint64_t frame, struct frames_foreign 
 				out->run = at;
 				out->run_prev = link.previous;
 				out->callee = code_above;
-				out->coroutine = above && is_coroutine(f, above);
+				out->coroutine = above && is_coroutine(f, above, &out->generator);
 				found = 1;
 			}
 			above = at;

@@ -77,7 +77,8 @@ struct frames_foreign {
 	uint64_t run, run_prev; /* the frame that called run_forever */
 	uint64_t root;
 	uint64_t callee; /* code of the frame right above it: what the loop called; 0: nothing */
-	int coroutine;	 /* 1: that is a coroutine, so the callback is a task's step (3.11+) */
+	int coroutine;	 /* 1: that is a coroutine, so the callback is a task's step */
+	uint64_t generator; /* before 3.11 its object, which has the qualified name; else 0 */
 };
 
 /*

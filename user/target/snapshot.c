@@ -236,9 +236,10 @@ static int fill_foreign(struct snapshot *s, struct frames *f, const struct frame
 	open->run = open->once = loop->run;
 	open->run_prev = open->forever = loop->run_prev;
 	open->root = loop->root;
-	if (f->layout->code_qualname != f->layout->code_name &&
-	    !memory_read(s->memory, loop->callee + f->layout->code_qualname, &qualname,
-			 sizeof(qualname)))
+	if (!memory_read(s->memory,
+			 loop->generator ? loop->generator + f->layout->coro_qualname :
+					   loop->callee + f->layout->code_qualname,
+			 &qualname, sizeof(qualname)))
 		code_read_text(s->memory, f->layout, qualname, &name->text, name->data,
 			       sizeof(name->data));
 	seen->name.seq = open->seq;
