@@ -130,6 +130,24 @@ def hung_before(results, interpreter, where, kind, name):
 	results.check(f"{interpreter['name']} uvloop hung before, in a {where}", problems)
 
 
+def imported_later(results, interpreter):
+	log = f"kinds.{interpreter['name']}.later"
+	with harness.Target(interpreter, "uvloop_later.py", log=log) as target:
+		target.hello()
+		with harness.Profiler(target.pid, log=log) as profiler:
+			profiler.started()
+			target.send("go")
+			profiler.wait_said("has loaded uvloop")
+			profiler.wait_slow(lambda r: r["task"] == "later" and r["cause"] == "sleep",
+					   "a stall of uvloop's")
+			target.send("bye")
+			code = target.finish()
+			problems = judge.account_problems(profiler.stop())
+		if code or profiler.code:
+			problems.append(f"exit codes {code} {profiler.code}: {target.said()}")
+	results.check(f"{interpreter['name']} uvloop imported later", problems)
+
+
 def uvloops(interpreter):
 	"""(words, folder of modules, environment) of each build of uvloop that it has."""
 	found = [("uvloop", "", {})] if "uvloop" in interpreter["modules"] else []
@@ -158,5 +176,6 @@ def run(results, interpreters):
 				recorded(results, interpreter)
 				hung_before(results, interpreter, "task", "task", "in_task")
 				hung_before(results, interpreter, "callback", "callback", "hang")
+				imported_later(results, interpreter)
 			except harness.Hang as hang:
-				results.check(f"{interpreter['name']} uvloop recorded or hung", str(hang))
+				results.check(f"{interpreter['name']} uvloop recorded, hung or late", str(hang))
