@@ -121,7 +121,7 @@ def archive_uri():
 
 
 def private_apt(suite, state):
-	"""Options of apt-get for a suite of its own, with nothing installed."""
+	"""Options for an apt that knows one suite, has installed nothing, and keeps all in `state`."""
 	for part in ("lists/partial", "archives/partial", "empty"):
 		os.makedirs(os.path.join(state, part), exist_ok=True)
 	source = os.path.join(state, "sources.list")
@@ -129,15 +129,17 @@ def private_apt(suite, state):
 		file.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
 			   f"{archive_uri()} {suite} main\n")
 	open(os.path.join(state, "status"), "w").close()
-	return ["-q", "-y",
-		"-o", f"Dir::Etc::SourceList={source}",
-		"-o", f"Dir::Etc::SourceParts={state}/empty",
-		"-o", f"Dir::Etc::PreferencesParts={state}/empty",
-		"-o", f"Dir::State::Lists={state}/lists",
-		"-o", f"Dir::State::status={state}/status",
-		"-o", f"Dir::Cache={state}", "-o", "Dir::Cache::archives=archives/",
-		"-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root",
-		"-o", "APT::Get::List-Cleanup=0"]
+	options = ["-q", "-y",
+		   "-o", f"Dir::Etc::SourceList={source}",
+		   "-o", f"Dir::Etc::SourceParts={state}/empty",
+		   "-o", f"Dir::Etc::PreferencesParts={state}/empty",
+		   "-o", f"Dir::State::Lists={state}/lists",
+		   "-o", f"Dir::State::status={state}/status",
+		   "-o", f"Dir::Cache={state}", "-o", "Dir::Cache::archives=archives/",
+		   "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root",
+		   "-o", "APT::Get::List-Cleanup=0"]
+	output(["apt-get"] + options + ["update"])
+	return options
 
 
 def unpack_debian(minor, suite):
@@ -148,9 +150,8 @@ def unpack_debian(minor, suite):
 	if not os.path.exists(tree + "/.complete"):
 		state = os.path.join(BASE, name + ".apt")
 		shutil.rmtree(tree, ignore_errors=True)
-		options = private_apt(suite, state)
 		try:
-			output(["apt-get"] + options + ["update"])
+			options = private_apt(suite, state)
 			output(["apt-get"] + options + ["--download-only", "--no-install-recommends",
 			       "install", f"python{minor}", f"libpython{minor}-dev", "libstdc++6",
 			       f"libpython{minor}-stdlib"])
@@ -246,9 +247,8 @@ def uvloop_debian(minor):
 	if not os.path.exists(tree + "/.complete"):
 		state = tree + ".apt"
 		shutil.rmtree(tree, ignore_errors=True)
-		options = private_apt(DEBIAN[minor], state)
 		try:
-			output(["apt-get"] + options + ["update"])
+			options = private_apt(DEBIAN[minor][0], state)
 			libuv = "libuv1" if minor == "3.11" else "libuv1t64"
 			output(["apt-get"] + options + ["download", "python3-uvloop", libuv],
 			       cwd=state + "/archives")

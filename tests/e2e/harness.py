@@ -114,12 +114,15 @@ def prepare():
 
 
 def prepare_tree(tree):
-	for part in ("dev", "proc", "etc", ROOT.lstrip("/")):
+	for part in ("dev", "proc", "etc", "tmp", ROOT.lstrip("/")):
 		os.makedirs(os.path.join(tree, part), exist_ok=True)
 	for part in ("etc/resolv.conf", "etc/nsswitch.conf"):
 		path = os.path.join(tree, part)
 		if not os.path.lexists(path):
 			open(path, "w").close()
+	# localhost must not depend on a resolver that never answers.
+	with open(os.path.join(tree, "etc/hosts"), "w") as file:
+		file.write("127.0.0.1 localhost\n")
 
 
 class Target:
@@ -193,9 +196,9 @@ class Target:
 	def facts(self, *kinds):
 		return [f for f in self.stream.items if f["t"] in kinds]
 
-	def finish(self):
+	def finish(self, hang_s=HANG_S):
 		"""Wait for the program's own end; its exit code."""
-		code = self.process.wait(HANG_S)
+		code = self.process.wait(hang_s)
 		self.stream.thread.join(HANG_S)
 		return code
 
