@@ -229,8 +229,9 @@ demo: asyncprof
 # What building and the demo need, and what the tests run. libbpf-dev brings libelf and zlib.
 DEB_BUILD := make gcc libc6-dev pkg-config clang libbpf-dev libjansson-dev libcapstone-dev uthash-dev python3 \
 		libsqlite3-dev libdw-dev zlib1g-dev libprotobuf-c-dev protobuf-c-compiler
+# PostgreSQL's package makes a cluster of its own, which the tests leave alone: they start theirs.
 DEB_TEST  := libcmocka-dev python3-dev python3-pip python3-jsonschema g++ \
-		sqlite3 chromium chromium-driver golang-go
+		sqlite3 chromium chromium-driver golang-go postgresql
 
 # Ubuntu has bpftool inside linux-tools, and under another name.
 install_deps = apt-get update; \

@@ -249,7 +249,7 @@ def uvloop_debian(minor):
 		shutil.rmtree(tree, ignore_errors=True)
 		try:
 			options = private_apt(DEBIAN[minor][0], state)
-			libuv = "libuv1" if minor == "3.11" else "libuv1t64"
+			libuv = "libuv1" if minor in ("3.9", "3.11") else "libuv1t64"
 			output(["apt-get"] + options + ["download", "python3-uvloop", libuv],
 			       cwd=state + "/archives")
 			for package in sorted(glob.glob(state + "/archives/*.deb")):

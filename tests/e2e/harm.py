@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
-"""Do no harm: attach and detach on a busy server, a profiler killed at any moment, programs that
-return probes would kill. The target must not feel any of it, and its text must be its file's again.
-
-SOAK=1 in the environment repeats more often.
+"""Do no harm: attach and detach on a busy server, a profiler killed at any moment. The target must
+not feel any of it, and its text must be its file's again.
 """
 import json
 import os
@@ -14,11 +12,12 @@ import time
 
 import harness
 import judge
+import same
 
-SOAK = bool(os.environ.get("SOAK"))
-ATTACHES = 100 if SOAK else 25
-KILLS = 50 if SOAK else 8
-HITS_MIN = 1000
+ATTACHES = 25
+KILLS = 8
+SOAK_ATTACHES = 500		# of each interpreter
+SOAK_KILLS = 50
 
 
 def probe_sites(pid):
@@ -97,8 +96,8 @@ class Busy:
 		self.target.close()
 
 
-def attach_and_detach(results, interpreter):
-	name = f"{interpreter['name']} attach and detach {ATTACHES} times"
+def attach_and_detach(interpreter, times):
+	"""(problems, hits)"""
 	problems, hits = [], 0
 	with Busy(interpreter, f"harm.{interpreter['name']}.attach") as busy:
 		pid = busy.target.pid
@@ -108,7 +107,7 @@ def attach_and_detach(results, interpreter):
 			problems.append("doctor names no probe site")
 		problems += check_text(pid, sites, "before")
 		before = busy.descriptors()
-		for turn in range(ATTACHES):
+		for turn in range(times):
 			with harness.Profiler(pid, log=f"harm.{interpreter['name']}.attach") as profiler:
 				profiler.started()
 				busy.serve_some()
@@ -124,21 +123,19 @@ def attach_and_detach(results, interpreter):
 		if busy.descriptors() != before:
 			problems.append(f"descriptors were {before}, are {busy.descriptors()}")
 		problems += busy.end()
-	if hits <= HITS_MIN:
-		problems.append(f"only {hits} probe hits")
-	results.check(name, problems)
+	return problems, hits
 
 
-def kill_at_random(results, interpreter):
+def kill_at_random(interpreter, times):
+	"""(problems, seed)"""
 	seed = int.from_bytes(os.urandom(4), "little")
 	chance = random.Random(seed)
-	name = f"{interpreter['name']} killed at {KILLS} random moments (seed {seed})"
 	problems = []
 	with Busy(interpreter, f"harm.{interpreter['name']}.kill") as busy:
 		pid = busy.target.pid
 		busy.serve_some()
 		sites = probe_sites(pid)
-		for turn in range(KILLS):
+		for turn in range(times):
 			with harness.Profiler(pid, log=f"harm.{interpreter['name']}.kill") as profiler:
 				if turn % 2:
 					profiler.started()
@@ -153,73 +150,38 @@ def kill_at_random(results, interpreter):
 			problems += check_text(pid, sites, f"turn {turn}")
 			busy.serve_some()
 		problems += busy.end()
-	results.check(name, problems)
-
-
-def run_once(interpreter, program, env, log, profiled):
-	"""(exit code, result, hits) of a program with or without asyncprof."""
-	hits, problems = None, []
-	with harness.Target(interpreter, program, env=env, log=log) as target:
-		target.hello()
-		if profiled:
-			with harness.Profiler(target.pid, log=log) as profiler:
-				profiler.started()
-				target.send("go")
-				code = target.finish()
-				summary = profiler.finish()
-			problems = judge.account_problems(summary)
-			hits = (summary or {}).get("accounting", {}).get("hits", 0)
-		else:
-			target.send("go")
-			code = target.finish()
-		results = target.facts("result")
-		return (code, {k: v for f in results for k, v in f.items() if k != "_seen"},
-			target.said()), hits, problems
-
-
-def same_with_and_without(results, interpreter, program, env=None):
-	name = f"{interpreter['name']} {program}: same with and without"
-	log = f"harm.{interpreter['name']}.{program[:-3]}"
-	without, _, _ = run_once(interpreter, program, env, log, False)
-	outcome, hits, problems = run_once(interpreter, program, env, log, True)
-	if without != outcome:
-		problems.append(f"without {without}, with {outcome}")
-	if without[0] not in (7, 9):
-		problems.append(f"the program does not work by itself: {without}")
-	if hits <= HITS_MIN:
-		problems.append(f"only {hits} probe hits")
-	results.check(name, problems)
-
-
-def build_extension(interpreter):
-	folder = os.path.join(harness.BUILD, "throws-" + interpreter["name"])
-	os.makedirs(folder, exist_ok=True)
-	subprocess.run(["g++", "-shared", "-fPIC", "-O1", "-I", interpreter["include"],
-			"-idirafter", os.path.dirname(interpreter["include"]),
-			"-o", folder + "/throws.so", os.path.join(harness.PROGRAMS, "throws.cpp")],
-		       check=True)
-	return folder
+	return problems, seed
 
 
 def run(results, interpreters):
-	for interpreter in interpreters:
+	for interpreter in same.debians(interpreters):
 		name = interpreter["name"]
-		if interpreter["minor"] not in ("3.11", "3.13"):
-			continue
 		try:
-			if name.startswith("debian"):
-				attach_and_detach(results, interpreter)
-				kill_at_random(results, interpreter)
-			if "greenlet" in interpreter["modules"]:
-				same_with_and_without(results, interpreter, "switches.py")
-			else:
-				results.skip(f"{name} greenlets", interpreter.get("why", "no greenlet"))
-			if interpreter["include"]:
-				folder = build_extension(interpreter)
-				path = f"{harness.PROGRAMS}:{interpreter['site']}:{folder}"
-				same_with_and_without(results, interpreter, "exceptions.py",
-						      {"PYTHONPATH": path})
-			else:
-				results.skip(f"{name} C++ exceptions", "no Python.h for it")
+			problems, hits = attach_and_detach(interpreter, ATTACHES)
+			if hits <= same.HITS_MIN:
+				problems.append(f"only {hits} probe hits")
+			results.check(f"{name} attach and detach {ATTACHES} times, {hits} hits", problems)
+			problems, seed = kill_at_random(interpreter, KILLS)
+			results.check(f"{name} killed at {KILLS} random moments (seed {seed})", problems)
 		except harness.Hang as hang:
 			results.check(f"{name} harm", str(hang))
+
+
+def soak(interpreters, around):
+	"""Attaches and kills as CI has them, again and again."""
+	def attach(interpreter):
+		problems, hits = attach_and_detach(interpreter, ATTACHES)
+		return problems, {"hits": hits}, []
+
+	def kill(interpreter):
+		problems, seed = kill_at_random(interpreter, SOAK_KILLS // 5)
+		return problems + ([f"seed {seed}"] if problems else []), {}, []
+
+	items = []
+	for interpreter in same.debians(interpreters):
+		name = interpreter["name"]
+		items.append(same.Item(f"{name} attach and detach", SOAK_ATTACHES, ATTACHES,
+				       lambda which=interpreter: attach(which)))
+		items.append(same.Item(f"{name} killed at random moments", SOAK_KILLS, SOAK_KILLS // 5,
+				       lambda which=interpreter: kill(which)))
+	return items
