@@ -198,9 +198,9 @@ test:
 check-vm: asyncprof
 	tests/vm/run
 
-# Attach and detach, and kill, many more times than check-root does.
+# The do-no-harm tests many more times, in parts of SOAK_MINUTES (90); each goes on with what is left.
 soak: asyncprof
-	SOAK=1 tests/e2e/run --suite harm --suite races
+	tests/e2e/soak.py
 
 # What asyncprof costs its target: figures, never a pass or a fail. BENCH="--minutes 1 disk"
 bench: asyncprof $(B)/bench/million
