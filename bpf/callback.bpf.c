@@ -120,7 +120,7 @@ int on_context_run(struct pt_regs *ctx)
 SEC("uprobe")
 int on_set_running_loop(struct pt_regs *ctx)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid = pids_current() >> 32;
 	struct ap_target *target = bpf_map_lookup_elem(&targets, &tgid);
 	struct ap_thread *t = thread_find();
 	__u64 now, frame;

@@ -409,7 +409,7 @@ static __always_inline __u64 current_task(struct ap_thread *t, __u64 loop)
 
 static __always_inline void name_child(struct ap_thread *t, struct ap_open *o, __u64 child)
 {
-	struct ap_name *n = emit_begin(AP_NAME, sizeof(*n));
+	struct ap_name *n = emit_begin(t, AP_NAME, sizeof(*n));
 
 	if (!n)
 		return;
