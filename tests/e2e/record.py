@@ -165,8 +165,7 @@ def check_loop(run):
 	problems = outside("busy", sum_ns(mine, "cpu", "blocked", "runqueue"),
 			   (1 - SHARE) * busy - chance,
 			   (1 + SHARE) * (busy + loop["select_delay"]) + chance)
-	problems += outside("idle", sum_ns(mine, "idle"), (1 - SHARE) * asleep,
-			    loop["select_wall"] - loop["select_delay"])
+	problems += outside("idle", sum_ns(mine, "idle"), (1 - SHARE) * asleep, loop["select_wall"])
 	account = query(run.apdb, "SELECT busy_ns, idle_ns - queued_ns FROM accounts JOIN loops ON "
 			"loops.id = accounts.loop WHERE tid = ?", loop["tid"])[0]
 	problems += outside("busy by the account", account[0], (1 - SHARE) * busy,

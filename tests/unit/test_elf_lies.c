@@ -23,6 +23,7 @@
 
 #include "target/elf.h"
 #include "target/eval_part.h"
+#include "target/images.h"
 #include "target/interpreter.h"
 #include "target/layouts.h"
 #include "target/sites.h"
@@ -176,7 +177,7 @@ static int look(const struct copy *c, struct found *f)
 	assert_true(!err || err == -ENOEXEC || err == -E2BIG);
 	if (err)
 		return -1;
-	interpreter_is_in(e);
+	images_have_interpreter(e);
 	if (symbols_find(e, &f->symbols, &why)) {
 		assert_int_equal(why.code, EXIT_INTERPRETER);
 		memset(&f->symbols, 0, sizeof(f->symbols));
