@@ -66,7 +66,7 @@ FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/recording/% 
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-test check-clients check-vm install uninstall check check-plain check-san check-root test soak bench fuzz demo \
+.PHONY: all deps deps-test check-clients check-vm install uninstall check check-plain check-san check-root support test soak bench fuzz demo \
 	layers format-check clean
 
 all: asyncprof
@@ -184,6 +184,10 @@ check-san: $(SAN) $(FUZZ_GCC) $(B)/vmlinux_types.o
 
 check-root: asyncprof
 	tests/e2e/run
+
+# The table in the README of what ran on which interpreter.
+support: asyncprof
+	tests/e2e/run --support
 
 # Every output format in the hands of what reads it: pprof, speedscope, a browser, sqlite3.
 check-clients: asyncprof

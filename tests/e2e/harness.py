@@ -300,9 +300,12 @@ class Results:
 	def __init__(self):
 		self.passed = self.failed = self.skipped = 0
 		self.failures = []
+		self.outcomes = []	# (suite, name, ok|FAIL|skip)
+		self.suite = None
 
 	def check(self, name, problems):
 		"""`problems`: an empty list or string is a pass, anything else says what is wrong."""
+		self.outcomes.append((self.suite, name, "FAIL" if problems else "ok"))
 		if not problems:
 			self.passed += 1
 			print(f"ok   {name}", flush=True)
@@ -317,5 +320,6 @@ class Results:
 		return False
 
 	def skip(self, name, why):
+		self.outcomes.append((self.suite, name, "skip"))
 		self.skipped += 1
 		print(f"skip {name}: {why}", flush=True)
