@@ -145,12 +145,15 @@ static __always_inline void rule_begin(struct ap_thread *t, struct ap_open *o, _
 }
 
 /*
- * A tick or a switch saw it over; of a foreign loop's callback none can. A signal's handler has a frame only some 70 us after the poll was
- * interrupted: until it was seen there it has not begun, and can't be over.
+ * A tick or a switch saw it over. Of a foreign loop's callback none can. A signal's handler has a
+ * frame only some 70 us after the poll was interrupted: until it was seen there it has not begun,
+ * and can't be over.
  */
 static __always_inline void rule_note_over(struct ap_open *o, __u64 now)
 {
-	if (!o->over_ts && !(o->flags & AP_F_FOREIGN) && (o->callee != AP_CALLEE_SIGNAL || o->lo_ts != o->start_ts))
+	int has_begun = o->callee != AP_CALLEE_SIGNAL || o->lo_ts != o->start_ts;
+
+	if (!o->over_ts && has_begun && !(o->flags & AP_F_FOREIGN))
 		o->over_ts = now;
 }
 

@@ -378,8 +378,8 @@ static __always_inline void learn_state(struct ap_thread *t, __u64 task)
 	}
 }
 
-/* The task that runs now on `loop`: {loop: task} in a dict with keys that are no strings. */
-static __always_inline __u64 current_task(struct ap_thread *t, __u64 loop)
+/* Until 3.13 the task that runs now on `loop`: {loop: task} in a dict with keys that are no strings. */
+static __always_inline __u64 current_of_loop(struct ap_thread *t, __u64 loop)
 {
 	__u64 keys = read_word(read_word(t->asyncio_state + t->layout.asyncio_current) + DICT_KEYS);
 	struct {
@@ -434,7 +434,9 @@ __noinline __u64 child_look(struct ap_thread *t, __u32 index)
 	struct ap_open *o;
 	__u64 child;
 
-	if (!t || t->shims < 2 || index >= AP_OPEN_MAX || t->layout.asyncio_current == AP_NO_OFFSET)
+	if (!t || t->shims < 2 || index >= AP_OPEN_MAX ||
+	    (t->layout.asyncio_current == AP_NO_OFFSET &&
+	     t->layout.thread_running_task == AP_NO_OFFSET))
 		return 0;
 	o = rule_open(t, index);
 	if (!t->asyncio_state)
@@ -443,7 +445,9 @@ __noinline __u64 child_look(struct ap_thread *t, __u32 index)
 		learn_state(t, o->word2);
 	if (!t->asyncio_state)
 		return 0;
-	child = current_task(t, o->loop);
+	child = t->layout.thread_running_task != AP_NO_OFFSET ?
+			read_word(t->tstate + t->layout.thread_running_task) :
+			current_of_loop(t, o->loop);
 	if (!child || child == o->word2 || child == o->word3)
 		return 0;
 	rule_unfresh(o);

@@ -58,10 +58,12 @@ struct ap_layout {
 	__u16 task_coro, task_name, task_state;	/* TaskObj (Modules/_asynciomodule.c) */
 	__u16 handle_callback;		/* asyncio.events.Handle._callback */
 
-	/* To the task that runs now; asyncio_current is AP_NO_OFFSET where that is not known */
+	/* To the task that runs now: by one of the last two; AP_NO_OFFSET both: not known */
 	__u16 type_module;		/* PyHeapTypeObject.ht_module */
 	__u16 module_state;		/* PyModuleObject.md_state */
-	__u16 asyncio_task_type, asyncio_current; /* asyncio_state (Modules/_asynciomodule.c) */
+	__u16 asyncio_task_type;	/* asyncio_state (Modules/_asynciomodule.c) */
+	__u16 asyncio_current;		/* the same, 3.12 and 3.13 */
+	__u16 thread_running_task;	/* _PyThreadStateImpl.asyncio_running_task, from 3.14 on */
 
 	/* Reached by the collector only */
 	__u16 type_name;		/* PyTypeObject.tp_name */

@@ -32,6 +32,8 @@ PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x8
 REQUIRED = ("debian-3.11", "debian-3.13")
 # Older wheels of uvloop beside the newest, and who runs them: 0.17 has no build for 3.12 and later.
 UVLOOPS = {"0.21.0": ("debian-3.11", "debian-3.13", "pyenv-3.8"), "0.17.0": ("debian-3.11",)}
+# Of Debian itself: 0.17, 0.21, 0.23.
+UVLOOP_DEBIAN = ("debian-3.11", "debian-3.13", "debian-3.14")
 
 
 class Missing(Exception):
@@ -249,7 +251,7 @@ def uvloop_debian(minor):
 		shutil.rmtree(tree, ignore_errors=True)
 		try:
 			options = private_apt(DEBIAN[minor][0], state)
-			libuv = "libuv1" if minor in ("3.9", "3.11") else "libuv1t64"
+			libuv = "libuv1" if minor == "3.11" else "libuv1t64"
 			output(["apt-get"] + options + ["download", "python3-uvloop", libuv],
 			       cwd=state + "/archives")
 			for package in sorted(glob.glob(state + "/archives/*.deb")):
@@ -269,7 +271,7 @@ def add_uvloops(interpreter):
 	name, minor = interpreter["name"], interpreter["minor"]
 	wanted = [(version, uvloop_wheel, (version, minor)) for version in UVLOOPS
 		  if name in UVLOOPS[version]]
-	if name.startswith("debian-"):
+	if name in UVLOOP_DEBIAN:
 		wanted.append(("of Debian", uvloop_debian, (minor,)))
 	interpreter["uvloops"], interpreter["no_uvloops"] = [], []
 	for version, make, args in wanted:

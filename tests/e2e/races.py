@@ -3,8 +3,8 @@
 
 It must end with a reason or go on, and must never tell of another process or program image than the
 one that it was asked for: what stalls is named after both. Whatever it takes away from here is
-looked for: processes, descriptors, entries of maps. RACES=2000 in the environment for as many; the
-seed that is printed, in RACES_SEED, brings the same choices again.
+looked for: processes, descriptors, entries of maps. The seed that is printed, in RACES_SEED in the
+environment, brings the same choices again. soak.py runs many more of them.
 """
 import collections
 import concurrent.futures
@@ -23,14 +23,14 @@ import threading
 import time
 
 import harness
+import interpreters
 import judge
+import same
 from refusals import refused
 
 AT_A_TIME = 6
-SOAK = bool(os.environ.get("SOAK"))
-RACES = int(os.environ.get("RACES", 2000 if SOAK else 60))
-STARTS = RACES * 2 // 3 if RACES <= 60 else RACES // 2
-REUSES = RACES // 10
+RACES, STARTS, REUSES = 60, 40, 6
+SOAK_RACES, SOAK_STARTS, SOAK_REUSES, SOAK_STEP = 2000, 1000, 200, 50
 KINDS = ("exits", "execs", "execs from a thread", "becomes another program", "forks",
 	 "loses its main thread", "is killed", "lasts")
 PROGRAM = os.path.join(harness.PROGRAMS, "races.py")
@@ -202,27 +202,35 @@ def tally(words):
 	return ", ".join(f"{count} {word}" for word, count in collections.Counter(words).most_common())
 
 
-def side_by_side(results, name, seed, calls):
-	"""Each call gives (problems, what came of it)."""
+def races(python, seed, cnt):
+	return [(race, python, KINDS[i // 2 % len(KINDS)], i % 2, random.Random(f"{seed} {i}"))
+		for i in range(cnt)]
+
+
+def starts(python, seed, cnt):
+	return [(start_up, python, random.Random(f"{seed} start {i}")) for i in range(cnt)]
+
+
+def side_by_side(calls):
+	"""Each call gives (problems, what came of it); a list of both."""
 	with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
 		done = [future.result() for future in [pool.submit(*call) for call in calls]]
-	results.check(f"{name} (seed {seed}, {tally(what for _, what in done)})",
-		      sum((problems for problems, _ in done), []))
+	return sum((problems for problems, _ in done), []), [what for _, what in done]
 
 
-def reused(results, name, python, seed):
-	"""See reuse.py."""
-	name += " a pid used again at once"
+def reuses(python, seed, cnt):
+	"""The same of pids that are used again at once, see reuse.py."""
 	got = subprocess.run(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable,
-			      os.path.join(harness.HERE, "reuse.py"), python, str(seed), str(REUSES)],
+			      os.path.join(harness.HERE, "reuse.py"), python, str(seed), str(cnt)],
 			     stdout=subprocess.PIPE, env=environment(), text=True)
 	rounds = [json.loads(line) for line in got.stdout.split("\n") if line]
 	if rounds and "skip" in rounds[-1]:
-		return results.skip(name, rounds[-1]["skip"] + "; run it as root, with CONFIG_CHECKPOINT_RESTORE")
+		raise interpreters.Missing(rounds[-1]["skip"],
+					   "run it as root, with CONFIG_CHECKPOINT_RESTORE")
 	problems = sum((one["problems"] for one in rounds), [])
-	if got.returncode or len(rounds) != REUSES:
+	if got.returncode or len(rounds) != cnt:
 		problems.append(f"{len(rounds)} rounds, exit code {got.returncode}")
-	return results.check(f"{name} (seed {seed}, {tally(one['what'] for one in rounds)})", problems)
+	return problems, [one["what"] for one in rounds]
 
 
 def bpf(command, *attributes):
@@ -301,18 +309,45 @@ def nothing_piles_up(results, interpreter):
 	results.check(name, problems + judge.account_problems(summary))
 
 
-def run(results, interpreters):
-	seed = int(os.environ.get("RACES_SEED", int.from_bytes(os.urandom(4), "little")))
-	# One of this system, as a tree needs mounts; Debian's own is the first.
-	usable = [one for one in interpreters if not one["root"]]
-	if not usable:
+def of_this_system(found):
+	"""One of this system, as a tree needs mounts; Debian's own is the first."""
+	return next((one for one in found if not one["root"]), None)
+
+
+def new_seed():
+	return int(os.environ.get("RACES_SEED", int.from_bytes(os.urandom(4), "little")))
+
+
+def run(results, found):
+	interpreter, seed = of_this_system(found), new_seed()
+	if not interpreter:
 		return results.skip("races", "no interpreter of this system; apt-get install python3")
-	name, python = usable[0]["name"], usable[0]["python"]
-	side_by_side(results, f"{name} {RACES} races", seed,
-		     [(race, python, KINDS[i // 2 % len(KINDS)], i % 2, random.Random(f"{seed} {i}"))
-		      for i in range(RACES)])
-	side_by_side(results, f"{name} {STARTS} attaches while it starts", seed,
-		     [(start_up, python, random.Random(f"{seed} start {i}")) for i in range(STARTS)])
-	reused(results, name, python, seed)
-	nothing_piles_up(results, usable[0])
+	name, python = interpreter["name"], interpreter["python"]
+	for calls, cnt, words in ((races, RACES, "races"), (starts, STARTS, "attaches while it starts")):
+		problems, came = side_by_side(calls(python, seed, cnt))
+		results.check(f"{name} {cnt} {words} (seed {seed}, {tally(came)})", problems)
+	try:
+		problems, came = reuses(python, seed, REUSES)
+		results.check(f"{name} a pid used again at once (seed {seed}, {tally(came)})", problems)
+	except interpreters.Missing as missing:
+		results.skip(f"{name} a pid used again at once", f"{missing.why}; {missing.remedy}")
+	nothing_piles_up(results, interpreter)
 	return results.check("no process is left", [f"{one}" for one in wait_none(marked)])
+
+
+def soak(found, around):
+	"""Races, attaches to what starts, and pids used again, 50 at a time."""
+	def again(what, python):
+		seed = new_seed()
+		problems, came = what(python, seed)
+		problems += [f"left: {one}" for one in wait_none(marked)]
+		return problems + ([f"seed {seed}"] if problems else []), collections.Counter(came), []
+
+	interpreter = of_this_system(found)
+	kinds = (("races", SOAK_RACES, lambda *args: side_by_side(races(*args, SOAK_STEP))),
+		 ("attaches while it starts", SOAK_STARTS,
+		  lambda *args: side_by_side(starts(*args, SOAK_STEP))),
+		 ("pids used again", SOAK_REUSES, lambda *args: reuses(*args, SOAK_STEP)))
+	return [same.Item(f"{interpreter['name']} {name}", cnt, SOAK_STEP,
+			  lambda what=what: again(what, interpreter["python"]), 120)
+		for name, cnt, what in kinds if interpreter]

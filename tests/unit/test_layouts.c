@@ -250,6 +250,7 @@ static void test_task_offsets(void **state)
 	assert_int_equal(layout.task_name, 136);
 	assert_int_equal(layout.task_coro, 128);
 	assert_int_equal(layout.task_state, 104);
+	assert_int_equal(layout.thread_running_task, 872);
 	/* a patch release that moved them says so, and is believed; where the state went it does not
 	 * say */
 	memcpy(table, real, sizeof(table));
@@ -271,6 +272,10 @@ static void test_task_offsets(void **state)
 	table[5] = 176;
 	assert_int_equal(layout_take_tasks(176, table, &layout, &why), -1);
 	assert_non_null(strstr(why.what, "task_coro"));
+	table[5] = 136;
+	table[11] = 936;
+	assert_int_equal(layout_take_tasks(176, table, &layout, &why), -1);
+	assert_non_null(strstr(why.what, "thread_running_task"));
 	table[0] = ~0ULL;
 	assert_int_equal(layout_take_tasks(0, table, &layout, &why), -1);
 }

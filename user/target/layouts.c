@@ -93,12 +93,14 @@ static const struct field fields[] = {
 	FIELD(handle_callback,             24,   24,   24,   24,   24,   24,   24,   24),
 	/*
 	 * PyHeapTypeObject, Include/cpython/object.h; PyModuleObject, pycore_moduleobject.h; asyncio_state,
-	 * Modules/_asynciomodule.c, where current_tasks is {loop: task}. Only where tasks can be eager.
+	 * Modules/_asynciomodule.c, where current_tasks is {loop: task}; 3.14 has it in the thread state,
+	 * and .AsyncioDebug says where. Only where tasks can be eager.
 	 */
-	FIELD(type_module,                 NO,   NO,   NO,   NO,  888,  888,   NO,   NO),
-	FIELD(module_state,                NO,   NO,   NO,   NO,   32,   32,   NO,   NO),
-	FIELD(asyncio_task_type,           NO,   NO,   NO,   NO,   24,   24,   NO,   NO),
+	FIELD(type_module,                 NO,   NO,   NO,   NO,  888,  888,  888,  896),
+	FIELD(module_state,                NO,   NO,   NO,   NO,   32,   32,   32,   24),
+	FIELD(asyncio_task_type,           NO,   NO,   NO,   NO,   24,   24,   24,   24),
 	FIELD(asyncio_current,             NO,   NO,   NO,   NO,   48,   48,   NO,   NO),
+	FIELD(thread_running_task,         NO,   NO,   NO,   NO,   NO,   NO,   NO,   NO),
 
 	/* PyTypeObject, Include/cpython/object.h */
 	FIELD(type_name,                   24,   24,   24,   24,   24,   24,   24,   24),
@@ -200,8 +202,9 @@ static const uint16_t word_collecting[] = { 72, 82, 95 };
 /* clang-format on */
 
 /* Index of the u64 in Py_AsyncioModuleDebugOffsets, Modules/_asynciomodule.c, 3.14 and 3.15 */
-enum { TASK_SIZE = 0, TASK_NAME = 1, TASK_CORO = 5 };
-#define TASK_MAX 4096
+enum { TASK_SIZE = 0, TASK_NAME = 1, TASK_CORO = 5, THREAD_SIZE = 9, RUNNING_TASK = 11 };
+#define TASK_MAX   4096
+#define THREAD_MAX 0xf000
 
 static const char remedy[] = "use a regular release of CPython 3.8 to 3.15";
 
@@ -317,6 +320,11 @@ int layout_take_tasks(uint32_t basicsize, const uint64_t *table, struct ap_layou
 		out->task_state = NO;
 	out->task_name = (uint16_t)table[TASK_NAME];
 	out->task_coro = (uint16_t)table[TASK_CORO];
+	if (table[RUNNING_TASK] % 8 || table[RUNNING_TASK] >= table[THREAD_SIZE] ||
+	    table[THREAD_SIZE] > THREAD_MAX)
+		return refuse(why, EXIT_INTERPRETER, remedy,
+			      "_asyncio's own debug offsets give an impossible thread_running_task");
+	out->thread_running_task = (uint16_t)table[RUNNING_TASK];
 	return 0;
 }
 
