@@ -97,10 +97,13 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 	int err, seen;
 
 	describe(w, &target);
-	if (!now || snapshot__take(w->process, w->memory, &w->interpreter, &target, &shot))
-		goto out;
+	if (!now)
+		return;
+	err = snapshot__take(w->process, w->memory, &w->interpreter, &target, &shot);
 	if (!again)
-		w->unread = snapshot_unread(shot);
+		w->unread = err ? err != -ESRCH : snapshot_unread(shot);
+	if (err)
+		goto out;
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
