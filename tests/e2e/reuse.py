@@ -6,13 +6,16 @@ Run by races.py in a pid namespace of its own, so that it gives away no number t
 uses: says in one JSON line what came of each round, or why it can't be done here.
 """
 import json
+import os
 import random
 import subprocess
 import sys
 import time
 
-import harness
-from races import ATTACH_S, PROGRAM, Run, check_records, environment, reason
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import harness  # noqa: E402
+from races import ATTACH_S, PROGRAM, Run, check_records, environment, reason  # noqa: E402
 
 FIRST = 1000		# no other pid of this namespace comes near
 TRIES = 20		# asyncprof may take the number for a child of its own
