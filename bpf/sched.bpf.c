@@ -20,7 +20,7 @@
 /* Set by the collector: sched_switch passes prev_state (since 5.18, fa2c3254d7cf). */
 const volatile __u32 switch_has_state = 1;
 
-#define GIL_BYTES 208	/* struct _gil_runtime_state, from 8 bytes before last_holder; 3.8-3.13 */
+#define GIL_BYTES 208	/* struct _gil_runtime_state, from 8 bytes before last_holder; 3.8-3.15 */
 /* include/linux/sched.h: __TASK_STOPPED, __TASK_TRACED; TASK_FREEZABLE, TASK_FROZEN */
 #define STATE_STOPPED 0x000c
 #define STATE_FREEZER 0xa000

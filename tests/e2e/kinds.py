@@ -163,6 +163,10 @@ def run(results, interpreters):
 			attach_and_judge(results, interpreter, "tasks", "task_cases.py")
 		except harness.Hang as hang:
 			results.check(f"{interpreter['name']} tasks", str(hang))
+		if "uvloop" not in interpreter["modules"]:
+			results.skip(f"{interpreter['name']} uvloop",
+				     f"{interpreter.get('why', 'no wheel')}; make it reach PyPI, and run "
+				     "tests/interpreters.py again")
 		for one in interpreter["no_uvloops"]:
 			results.skip(f"{interpreter['name']} uvloop {one['version']}", one["why"])
 		for words, site, env in uvloops(interpreter):

@@ -128,7 +128,7 @@ static const char *misfit_of_frame(const struct fit *f, uint64_t frame, const st
 }
 
 /*
- * Two frames fit, or one with nothing below it. 0: it does not look so, and `bad` says why
+ * A frame fits, and the one below it can be followed. 0: it does not look so, and `bad` says why
  * unless the thread has no frame. What leads to no frame at all is to blame itself.
  */
 static int thread_fits(const struct fit *f, uint64_t tstate, const char **bad)

@@ -201,10 +201,7 @@ static const uint16_t word_gc[] = { 10, 11, 11 };
 static const uint16_t word_collecting[] = { 72, 82, 95 };
 /* clang-format on */
 
-/* Index of the u64 in Py_AsyncioModuleDebugOffsets, Modules/_asynciomodule.c, 3.14 and 3.15 */
-enum { TASK_SIZE = 0, TASK_NAME = 1, TASK_CORO = 5, THREAD_SIZE = 9, RUNNING_TASK = 11 };
-#define TASK_MAX   4096
-#define THREAD_MAX 0xf000
+#define TASK_MAX 4096
 
 static const char remedy[] = "use a regular release of CPython 3.8 to 3.15";
 
@@ -320,11 +317,11 @@ int layout_take_tasks(uint32_t basicsize, const uint64_t *table, struct ap_layou
 		out->task_state = NO;
 	out->task_name = (uint16_t)table[TASK_NAME];
 	out->task_coro = (uint16_t)table[TASK_CORO];
-	if (table[RUNNING_TASK] % 8 || table[RUNNING_TASK] >= table[THREAD_SIZE] ||
-	    table[THREAD_SIZE] > THREAD_MAX)
+	if (table[THREAD_RUNNING_TASK] % 8 || table[THREAD_RUNNING_TASK] >= table[THREAD_SIZE] ||
+	    table[THREAD_SIZE] > LAYOUT_THREAD_MAX)
 		return refuse(why, EXIT_INTERPRETER, remedy,
 			      "_asyncio's own debug offsets give an impossible thread_running_task");
-	out->thread_running_task = (uint16_t)table[RUNNING_TASK];
+	out->thread_running_task = (uint16_t)table[THREAD_RUNNING_TASK];
 	return 0;
 }
 

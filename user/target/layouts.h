@@ -19,6 +19,18 @@
 
 #define LAYOUT_DEBUG_WORDS 160 /* u64 read from the start of _PyRuntime */
 #define LAYOUT_TASK_WORDS  13  /* u64 of .AsyncioDebug */
+#define LAYOUT_THREAD_MAX  0xf000 /* bytes of a thread state that are believed */
+
+/* Index of the u64 in Py_AsyncioModuleDebugOffsets, Modules/_asynciomodule.c, 3.14 and 3.15 */
+enum {
+	TASK_SIZE = 0,
+	TASK_NAME = 1,
+	TASK_CORO = 5,
+	TASK_NODE = 6,
+	THREAD_SIZE = 9,
+	THREAD_RUNNING_TASK = 11,
+	THREAD_TASKS = 12,
+};
 
 /*
  * `version`: PY_VERSION_HEX. `task_basicsize`: tp_basicsize of _asyncio.Task,

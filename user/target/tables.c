@@ -14,10 +14,6 @@
 #define VERSION_DEBUG 0x030d /* _Py_DebugOffsets */
 #define VERSION_TASKS 0x030e /* .AsyncioDebug */
 
-/* Py_AsyncioModuleDebugOffsets, Modules/_asynciomodule.c */
-enum { TASK_NODE = 6, THREAD_TASKS = 12 };
-#define THREAD_MAX 0x10000
-
 static int read_tasks(const struct elf *e, uint64_t table[LAYOUT_TASK_WORDS])
 {
 	const size_t size = LAYOUT_TASK_WORDS * sizeof(*table);
@@ -53,8 +49,8 @@ int tables_read(const struct tables_from *from, struct ap_layout *layout, struct
 	if (layout_take_tasks(from->task_basicsize, tasks, layout, why))
 		return -1;
 	out->source = "_Py_DebugOffsets and .AsyncioDebug";
-	if (tasks[THREAD_TASKS] % 8 == 0 && tasks[THREAD_TASKS] < THREAD_MAX &&
-	    tasks[TASK_NODE] % 8 == 0 && tasks[TASK_NODE] < tasks[0]) {
+	if (tasks[THREAD_TASKS] % 8 == 0 && tasks[THREAD_TASKS] < LAYOUT_THREAD_MAX &&
+	    tasks[TASK_NODE] % 8 == 0 && tasks[TASK_NODE] < tasks[TASK_SIZE]) {
 		out->task_heads = tasks[THREAD_TASKS];
 		out->task_node = tasks[TASK_NODE];
 	}
