@@ -359,6 +359,23 @@ __noinline int name_send(struct ap_thread *t, __u32 index, int alive)
 #define DICT_KEYS	32
 #define KEYS_ENTRIES_MAX 32
 
+/* A Task that is written in Python is laid out otherwise. */
+static __always_inline int is_c_task(struct ap_thread *t, __u64 task)
+{
+	__u64 wanted = read_word(t->asyncio_state + t->layout.asyncio_task_type);
+	__u64 type = read_word(task + 8);
+	int i;
+
+	for (i = 0; i < TYPE_BASES_MAX; i++) {
+		if (!type)
+			return 0;
+		if (type == wanted)
+			return 1;
+		type = read_word(type + TYPE_BASE);
+	}
+	return 0;
+}
+
 /* The state of the module that made the task's type, or the one that it derives from. */
 static __always_inline void learn_state(struct ap_thread *t, __u64 task)
 {
@@ -452,6 +469,8 @@ __noinline __u64 child_look(struct ap_thread *t, __u32 index)
 		return 0;
 	rule_unfresh(o);
 	if (child != o->child) {
+		if (!is_c_task(t, child))
+			return 0;
 		o->child = child;
 		o->child_no++;
 		name_child(t, o, child);

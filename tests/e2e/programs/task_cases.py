@@ -207,6 +207,15 @@ def eager_tasks():
 		await asyncio.create_task(at_once("never suspended"))
 		await rest()
 
+		async def in_python():
+			"""Laid out otherwise than a C Task: not to be named, its parent is."""
+			with during("eager in Python", task="parent", coro=main.__qualname__,
+				    eager=False) as fact:
+				fact["in_c"] = True
+				time.sleep(0.05)
+		asyncio.tasks._PyTask(in_python(), loop=loop, name="in Python", eager_start=True)
+		await rest()
+
 		def from_callback():
 			keep.append(asyncio.ensure_future(child("of a callback")))
 		keep = []
