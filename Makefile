@@ -60,13 +60,14 @@ FUZZ    := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_GCC := $(FUZZ:tests/fuzz/%.c=$(B)/san/fuzz/%)
 # What reads the target's memory and files: for longer.
 FUZZ_LONG := $(patsubst %,$(B)/san/fuzz/fuzz_%,elf layout lines walk record)
+FUZZ_SHORT := $(filter-out $(FUZZ_LONG),$(FUZZ_GCC))
 FUZZ_CLANG := $(FUZZ:tests/fuzz/%.c=$(B)/fuzz/%)
 # What knows no kernel: fuzzing needs no more, and clang builds it without the skeleton.
 FUZZ_SRC := $(filter user/refusal.c user/model/% user/report/% user/recording/% user/target/%,$(SRC))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all deps deps-test check-clients check-vm install uninstall check check-plain check-san check-root support test soak bench fuzz demo \
+.PHONY: all deps deps-test check-clients check-vm install uninstall check check-plain check-san check-fuzz check-root support test soak bench fuzz demo \
 	layers format-check clean
 
 all: asyncprof
@@ -178,8 +179,11 @@ check: check-plain check-san
 check-plain: $(TESTS) $(B)/vmlinux_types.o $(B)/asyncprof.bpf.o | layers
 	tests/unit/run plain $(TESTS) tests/layers_test tests/stack_test
 
-check-san: $(SAN) $(FUZZ_GCC) $(B)/vmlinux_types.o
-	tests/unit/run sanitized $(SAN) $(filter-out $(FUZZ_LONG),$(FUZZ_GCC))
+check-san: $(SAN) $(FUZZ_SHORT) $(B)/vmlinux_types.o
+	tests/unit/run sanitized $(SAN) $(FUZZ_SHORT)
+
+# 15 s each for what parses the target's bytes; `make fuzz` is the one with libFuzzer.
+check-fuzz: $(FUZZ_LONG)
 	tests/fuzz/check 15 $(FUZZ_LONG)
 
 check-root: asyncprof
@@ -195,8 +199,8 @@ check-clients: asyncprof
 
 # All, also when the first fails.
 test:
-	@status=0; $(MAKE) check || status=1; $(MAKE) check-clients || status=1; \
-	$(MAKE) check-root || status=1; exit $$status
+	@status=0; $(MAKE) check || status=1; $(MAKE) check-fuzz || status=1; \
+	$(MAKE) check-clients || status=1; $(MAKE) check-root || status=1; exit $$status
 
 # On the kernels that Debian ships, in QEMU without KVM; needs qemu-system-x86 and debootstrap.
 check-vm: asyncprof
