@@ -8,6 +8,7 @@
 #include "rule.bpf.h"
 #include "sched.bpf.h"
 #include "slow.bpf.h"
+#include "eager.bpf.h"
 #include "emit.bpf.h"
 
 static __always_inline void note_bounds(struct ap_open *o, int seen, __u64 now)
@@ -28,7 +29,7 @@ static __always_inline void send_sample(struct ap_thread *t, __u32 index, int se
 	__u32 cnt;
 
 	s->seq = o->seq;
-	s->child = seen == AP_SEEN_UNDER ? child_look(t, index) : 0;
+	s->child = seen == AP_SEEN_UNDER ? eager_look(t, index) : 0;
 	s->seen = seen;
 	s->flags = flags;
 	s->callee = t->plain ? AP_CALLEE_THREAD : o->callee;

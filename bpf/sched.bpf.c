@@ -10,6 +10,7 @@
  * pairs, because some switches are never traced.
  */
 #include "rule.bpf.h"
+#include "eager.bpf.h"
 #include "emit.bpf.h"
 #include "file.bpf.h"
 #include "pids.bpf.h"
@@ -299,7 +300,7 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	/* While the callback runs its task can't have been freed. */
 	if (t->record & AP_REC_POINTS && index != RULE_ITERATION && !rule_open(t, index)->named)
 		name_send(t, index, 1);
-	b->child = b->seen == AP_SEEN_UNDER ? child_look(t, index) : 0;
+	b->child = b->seen == AP_SEEN_UNDER ? eager_look(t, index) : 0;
 	if (b->seen == AP_SEEN_OVER && index != RULE_ITERATION)
 		rule_note_over(rule_open(t, index), b->out_ts);
 	note_syscall(t, b, block, regs);

@@ -11,8 +11,8 @@ int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi);
 /* Who a callback is; `alive`: its task can't have been freed. */
 int name_send(struct ap_thread *t, __u32 index, int alive);
 
-/* The number of the eager task that callback `index` runs inside, named; 0: none. After rule_look() has seen it. */
-__u64 child_look(struct ap_thread *t, __u32 index);
+/* Who the eager task is that callback `index` runs inside, by the number that it has got. */
+int name_child(struct ap_thread *t, __u32 index, __u64 child);
 
 /* The code objects of a stack that were not sent yet. */
 int code_send_stack(struct ap_thread *t, __u32 stack);
