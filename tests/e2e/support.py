@@ -32,7 +32,7 @@ def rows_of(text):
 	"""{interpreter: cells}, of the table in that text."""
 	rows = {}
 	for line in text.splitlines()[2:]:
-		columns = [column.strip() for column in line.strip("| ").split("|")]
+		columns = [column.strip() for column in line.strip()[1:-1].split("|")]
 		rows[columns[0]] = columns[-len(COLUMNS):]
 	return rows
 
@@ -48,10 +48,9 @@ def table(interpreters, outcomes):
 	return "\n".join(lines) + "\n"
 
 
-def problems(interpreters, outcomes):
+def problems(readme, interpreters, outcomes):
 	"""What the README says and this run did not show. A skipped case may have passed elsewhere."""
-	with open(README) as file:
-		found = TABLE.search(file.read())
+	found = TABLE.search(readme)
 	if not found:
 		return ["the README has no support table: make support"]
 	wrong, said = [], rows_of(found[0])
@@ -67,8 +66,14 @@ def problems(interpreters, outcomes):
 	return wrong
 
 
-def write(interpreters, outcomes):
+def check(results, interpreters):
+	with open(README) as file:
+		results.check("the README's support table",
+			      problems(file.read(), interpreters, results.outcomes))
+
+
+def write(results, interpreters):
 	with open(README) as file:
 		text = file.read()
 	with open(README, "w") as file:
-		file.write(TABLE.sub(lambda _: table(interpreters, outcomes), text))
+		file.write(TABLE.sub(lambda _: table(interpreters, results.outcomes), text))
