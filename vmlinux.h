@@ -207,7 +207,14 @@ struct pid {
 	struct upid numbers[1];	/* as many as it is deep: [0] since 6.5 (b69f0aeb0689) */
 };
 
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct mm_struct;
+
 struct signal_struct {
+	atomic_t live;
 	struct list_head thread_head;
 };
 
@@ -216,6 +223,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct task_struct *group_leader;
+	struct mm_struct *mm;
 	struct pid *thread_pid;
 	struct list_head thread_node;
 	struct signal_struct *signal;

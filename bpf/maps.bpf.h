@@ -64,6 +64,17 @@ AP_MAP struct {
 } accounts SEC(".maps");
 
 /*
+ * Targets, and all that they have started, while families are followed: AP_BORN_INSIDE or 0. One
+ * that finds no room is told of all the same, what it starts is not. Key: tgid.
+ */
+AP_MAP struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, __u32);
+} family SEC(".maps");
+
+/*
  * What is known of a code object. Always replaced as a whole, never written in
  * place: an entry that was looked up can be another key's by then (LRU).
  */

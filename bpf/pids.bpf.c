@@ -36,6 +36,13 @@ __noinline __u64 pids_look(void)
 	return tgid ? tgid << 32 | tid : 0;
 }
 
+__noinline __u32 pids_of(__u64 task)
+{
+	struct task_struct *t = (void *)task;
+
+	return pids_level ? number(t) : BPF_CORE_READ(t, pid);
+}
+
 /*
  * A Python thread knows its number of its own pid namespace (native_thread_id), and by the time
  * the collector could ask /proc it may be gone: signal_struct.thread_head lists the threads.

@@ -14,6 +14,9 @@
 /* pids_current() where the collector's numbers are not the kernel's own. */
 __u64 pids_look(void);
 
+/* The process that starts with `task`, in the collector's words; 0: its /proc does not show it. */
+__u32 pids_of(__u64 task);
+
 /* The thread of this process that calls itself `tid`; 0: not found. */
 __u32 pids_outer(__u32 tid);
 

@@ -47,6 +47,7 @@ enum ap_kind {
 	AP_GONE = 6,	/* a thread that ran a loop exited, or its process called exec */
 	AP_KERNEL = 7,	/* the kernel stack of the sample or block with the same `mark` */
 	AP_NATIVE = 8,	/* made by the collector: the native stack of the sample with the same `mark` */
+	AP_BORN = 9,	/* a process of the family: forked, or another image by exec */
 	AP_KIND_CNT
 };
 
@@ -362,6 +363,24 @@ struct ap_gone {
 	__u32 pad;
 	struct ap_account account;
 	char comm[AP_COMM_SZ];
+};
+
+/* ap_born.flags */
+enum {
+	AP_BORN_EXEC = 1,	/* it called exec; else it was forked */
+	AP_BORN_SHARES = 2,	/* it has its parent's memory until it calls exec (vfork, posix_spawn) */
+	/*
+	 * It, or who forked it, was forked inside a callback, or by a process whose callbacks are not
+	 * seen: the frames of that one are on its stack, and its loop will never go on.
+	 */
+	AP_BORN_INSIDE = 4
+};
+
+/* A child, or a child's child, of a target, when families are followed. head: who was born. */
+struct ap_born {
+	struct ap_head head;
+	__u32 parent;		/* process that forked it; of an exec 0 */
+	__u32 flags;		/* AP_BORN_* */
 };
 
 /* What was meant to be sent, and what was not, for lack of room on the ring. */

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "cost.h"
-#include "kernel/features.h"
+#include "greeting.h"
 #include "kernel/kallsyms.h"
 #include "kernel/ongoing.h"
 #include "kernel/session.h"
@@ -29,7 +29,6 @@
 #define SUMMARY_EVERY_NS 1000000000ULL	/* of a recording, which may be cut: as often as it commits */
 #define MEASURE_NS	 1000000000ULL	/* how long the kernel measures our programs */
 #define PERSON_NS	 1000000000ULL	/* a person is told once of a stall that ends sooner */
-#define DEGRADED_MAX	 32
 
 struct collector {
 	const struct options *options;
@@ -42,6 +41,7 @@ struct collector {
 	struct ap_native native; /* the one that is matched now */
 	struct targets targets;
 	struct program program;
+	struct children children;
 	int64_t unix_offset_ns;
 	uint64_t start_ns, stop_ns;	/* stop_ns 0: it still runs */
 	uint64_t end_ns;		/* when to stop; 0: no limit */
@@ -107,6 +107,8 @@ static void on_record(void *ctx, const struct ap_head *record, size_t size)
 		natives_find(c->natives, (const struct ap_sample *)record, &c->native);
 		on_own_record(c, &c->native.head, c->native.head.size);
 	}
+	if (record->kind == AP_BORN && size >= sizeof(struct ap_born))
+		children_born(&c->children, (const struct ap_born *)record);
 	model__feed(c->model, record, size);
 }
 
@@ -175,49 +177,14 @@ int collector_pid(const struct collector *c)
 
 /* --- Start and summary ----------------------------------------------------------------- */
 
-static void print_start(struct collector *c)
+/* One more; those that were there before the start are in that. */
+static void on_joined(void *ctx, const struct watched *target)
 {
-	const char *degraded[DEGRADED_MAX];
-	struct run_target *targets = calloc(c->targets.cnt, sizeof(*targets));
-	struct utsname kernel;
-	size_t i, k, cnt;
+	struct collector *c = ctx;
 
-	if (!targets)
-		return;
-	cnt = features_degraded(degraded, DEGRADED_MAX);
-	if (cnt > DEGRADED_MAX)
-		cnt = DEGRADED_MAX;
-	if (cnt < DEGRADED_MAX)
-		degraded[cnt++] = "gc and steal time are not told apart from cpu yet";
-	for (i = 0; i < c->targets.cnt; i++) {
-		const struct watched *target = &c->targets.watched[i];
-
-		targets[i] = (struct run_target){
-			.pid = (uint32_t)process_pid(target->process),
-			.comm = process_comm(target->process),
-			.python = target->interpreter.version_text,
-			.exe = target->interpreter.file,
-			.stripped = target->interpreter.stripped,
-		};
-		for (k = 0; k < target->interpreter.degraded_cnt && cnt < DEGRADED_MAX; k++)
-			degraded[cnt++] = target->interpreter.degraded[k];
-		if (target->unread && cnt < DEGRADED_MAX)
-			degraded[cnt++] = "some threads could not be looked at when we attached: what "
-					  "hung there before is not known";
-	}
-	uname(&kernel);
-	note(c, c->sink->start(c->sink->ctx, &(struct run_start){
-						     .version = ASYNCPROF_VERSION,
-						     .unix_ns = unix_now_ns(c),
-						     .targets = targets,
-						     .target_cnt = c->targets.cnt,
-						     .tier = "exact",
-						     .threshold_ns = c->options->threshold_ns,
-						     .kernel = kernel.release,
-						     .degraded = degraded,
-						     .degraded_cnt = cnt,
-					     }));
-	free(targets);
+	c->program.attached = true;
+	if (c->started)
+		note(c, greeting_joined(c->sink, target, unix_now_ns(c)));
 }
 
 static void give_account(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t)
@@ -252,6 +219,16 @@ static void add_plain(void *ctx, pid_t pid, pid_t tid, const struct ap_thread *t
 		h->account.ignored[i] += t->account.ignored[i];
 }
 
+static void give_homeless(struct collector *c, pid_t pid)
+{
+	struct homeless h = { .pid = pid };
+
+	session__homeless_account(c->session, pid, &h.account);
+	session__threads(c->session, add_plain, &h);
+	if (h.account.hits)
+		model__set_account(c->model, (uint32_t)pid, 0, "", &h.account);
+}
+
 static void print_summary(struct collector *c, int interim)
 {
 	struct run_summary sum = {
@@ -265,17 +242,8 @@ static void print_summary(struct collector *c, int interim)
 	int k;
 
 	session__threads(c->session, give_account, c);
-	for (i = 0; i < c->targets.cnt; i++) {
-		struct homeless h;
-
-		if (!c->targets.watched[i].process)
-			continue;
-		h.pid = process_pid(c->targets.watched[i].process);
-		session__homeless_account(c->session, h.pid, &h.account);
-		session__threads(c->session, add_plain, &h);
-		if (h.account.hits)
-			model__set_account(c->model, (uint32_t)h.pid, 0, "", &h.account);
-	}
+	for (i = 0; i < c->targets.cnt; i++)
+		give_homeless(c, process_pid(c->targets.watched[i].process));
 	session__sent(c->session, &sum.sent);
 	for (k = 0; k < AP_KIND_CNT; k++)
 		sum.events_lost += sum.sent.dropped[k];
@@ -329,6 +297,33 @@ static int wait_for_records(struct collector *c, int timeout_ms)
 	return session__poll(c->session, p->holding ? 0 : timeout_ms);
 }
 
+/* Children come and go for as long as a server runs: of those that went nothing is kept open. */
+static void forget_ended(struct collector *c)
+{
+	size_t i = 0;
+
+	while (i < c->targets.cnt) {
+		struct watched *target = &c->targets.watched[i];
+
+		if (!target->parent || target->state != WATCHED_ENDED) {
+			i++;
+			continue;
+		}
+		give_homeless(c, process_pid(target->process));
+		session__forget(c->session, process_pid(target->process));
+		targets__forget(&c->targets, target);
+	}
+}
+
+/* Is there anything left to watch, or to wait for? */
+static int check_targets(struct collector *c)
+{
+	size_t left = targets_check(&c->targets, c->session);
+
+	forget_ended(c);
+	return left || c->children.cnt || c->program.launch;
+}
+
 static int collect(struct collector *c)
 {
 	uint64_t next_look = 0, next_check = 0, next_idle = 0, now = now_ns();
@@ -354,9 +349,10 @@ static int collect(struct collector *c)
 			next_check = now + CHECK_EVERY_NS;
 			if (c->sink->tick)
 				note(c, c->sink->tick(c->sink->ctx, unix_now_ns(c)));
-			if (!targets_check(&c->targets, c->session) && !c->program.launch)
+			if (!check_targets(c))
 				break;
 		}
+		children_check(&c->children);
 		if (now - c->start_ns >= MEASURE_NS)
 			session__measure(c->session, 0);
 		if (signals_summary_asked() || (c->sink->point && now >= next_summary)) {
@@ -426,7 +422,13 @@ int collector__open(const struct options *options, struct collector **out, struc
 	c->why = why;
 	c->unix_offset_ns = unix_offset_ns();
 	c->program = (struct program){
-		.targets = &c->targets, .emit = on_own_record, .ctx = c,
+		.targets = &c->targets,
+		.emit = on_own_record,
+		.ctx = c,
+		.follows = options->subprocesses,
+	};
+	c->children = (struct children){
+		.targets = &c->targets, .emit = on_own_record, .joined = on_joined, .ctx = c,
 	};
 	signals_catch();
 	if (targets__open(&c->targets, options, why))
@@ -455,7 +457,7 @@ static int open_natives(struct collector *c)
 /* Every probe is live. */
 static void begin(struct collector *c)
 {
-	print_start(c);
+	note(c, greeting_start(c->sink, &c->targets, unix_now_ns(c)));
 	c->started = 1;
 	c->start_ns = now_ns();
 	if (c->options->duration_ns)
@@ -471,8 +473,18 @@ static int start_program(struct collector *c)
 	p->natives = c->natives;
 	if (program__start(p, c->options, c->why))
 		return -1;
-	while (!p->attached && !p->ended && !c->stopped)
-		c->stopped |= program_wait(p, 100) != 0;
+	/* It stands before its first line: it has started nothing yet. */
+	if (c->children.on) {
+		c->children.except = launch_pid(p->launch);
+		session__family(c->session, c->children.except);
+	}
+	while (!p->attached && !p->ended && !c->stopped) {
+		c->stopped |= program_wait(p, c->children.on ? 20 : 100) != 0;
+		if (c->children.on) {
+			session__drain(c->session);
+			children_check(&c->children);
+		}
+	}
 	if (!p->attached)
 		return 0;
 	begin(c);
@@ -505,6 +517,10 @@ static int prepare(struct collector *c)
 	if (session__start(c->session, options->rate_hz, c->natives ? natives_stacks(c->natives) : NULL,
 			   c->why) ||
 	    targets_attach(&c->targets, c->session, on_own_record, c, c->why))
+		return -1;
+	c->children.session = c->session;
+	c->children.natives = c->natives;
+	if (options->subprocesses && children__start(&c->children, c->why))
 		return -1;
 	if (options->program)
 		return start_program(c);
@@ -546,6 +562,7 @@ void collector__close(struct collector *c)
 	if (!c)
 		return;
 	program__close(&c->program);
+	children__close(&c->children);
 	session__close(c->session);
 	natives__close(c->natives);
 	targets__close(&c->targets);

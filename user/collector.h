@@ -29,6 +29,7 @@ struct collector;
  */
 struct collector_sink {
 	int (*start)(void *ctx, const struct run_start *start);	/* every probe is live */
+	int (*joined)(void *ctx, const struct run_joined *joined);
 	int (*stall)(void *ctx, const struct stall *stall);
 	int (*point)(void *ctx, const struct point *point);	/* NULL: no points are wanted */
 	int (*tick)(void *ctx, int64_t unix_ns);		/* about ten times a second; NULL: not wanted */

@@ -92,6 +92,15 @@ int face__start(struct face *f, const struct run_start *start)
 	return text__start(f->text, start);
 }
 
+int face__joined(struct face *f, const struct run_joined *joined)
+{
+	if (f->options->json)
+		return json_print_joined(f->out, joined);
+	if (!f->text || f->options->verbosity < 0)
+		return 0;
+	return text__joined(f->text, joined);
+}
+
 int face__stall(struct face *f, const struct stall *stall)
 {
 	if (f->options->json)

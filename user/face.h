@@ -27,6 +27,7 @@ void face_display(FILE *out, const struct options *options, struct display *disp
 
 /* Each returns 0, or a negative errno when it could not be written: -EIO for a closed pipe. */
 int face__start(struct face *f, const struct run_start *start);
+int face__joined(struct face *f, const struct run_joined *joined);
 int face__stall(struct face *f, const struct stall *stall);
 int face__tick(struct face *f, int64_t now_unix_ns);
 int face__summary(struct face *f, const struct run_summary *summary);

@@ -31,13 +31,14 @@ void program__close(struct program *p)
 static int attach(struct program *p)
 {
 	pid_t pid = launch_pid(p->launch);
+	struct watched *target;
 	struct refusal why;
 
-	if (!targets_add(p->targets, pid, &why)) {
-		if (!targets_attach_last(p->targets, p->session, p->emit, p->ctx, &why))
-			return 0;
-		targets_forget_last(p->targets);
-	}
+	target = targets__add(p->targets, pid, &why);
+	if (target && !watched__attach(target, p->session, p->emit, p->ctx, &why))
+		return 0;
+	if (target)
+		targets__forget(p->targets, target);
 	/* That it ends by now is not why it could not be watched before. */
 	if (why.code == EXIT_NO_PROCESS)
 		return 1;
@@ -153,8 +154,9 @@ int program_result(const struct program *p, struct refusal *why)
 	name = launch_comm(p->launch)[0] ? launch_comm(p->launch) : "the program";
 	code = launch_exit_code(p->launch);
 	if (!p->attached && !p->refused)
-		refuse(why, EXIT_NO_PROCESS, "", "%s never became Python; only the process itself is "
-		       "watched, not what it starts", name);
+		refuse(why, EXIT_NO_PROCESS, p->follows ? "" : "-s watches what it starts as well",
+		       "%s never became Python%s", name,
+		       p->follows ? ", nor did anything that it started" : "");
 	else if (!p->attached && !p->told)
 		refuse(why, p->why.code, p->why.remedy, "%.140s; %s was not watched", p->why.what, name);
 	else if (!p->attached)

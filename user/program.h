@@ -25,7 +25,8 @@ struct program {
 	void *ctx;
 	struct natives *natives; /* NULL: no native stacks are wanted */
 	bool holding;		/* it will soon have something to tell, and perhaps stand */
-	bool attached;		/* at least once */
+	bool attached;		/* at least once; or something that it has started */
+	bool follows;		/* what it starts is watched as well */
 	bool ended;
 	bool told;		/* that it can't be watched, and why */
 	unsigned int refused;	/* looks in a row that found what can't be watched */

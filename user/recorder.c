@@ -64,6 +64,14 @@ static int on_start(void *ctx, const struct run_start *start)
 	return r->live ? json_print_start(r->live, start) : 0;
 }
 
+static int on_joined(void *ctx, const struct run_joined *joined)
+{
+	struct recorder *r = ctx;
+	int err = recording__joined(r->recording, joined);
+
+	return !err && r->live ? json_print_joined(r->live, joined) : err;
+}
+
 /* The lines of a stall's frames, while the target is there to be asked. */
 static int keep_sources(struct recorder *r, const struct stall *stall)
 {
@@ -305,6 +313,7 @@ enum exit_code record_run(const struct options *options, struct refusal *why)
 	struct recorder r = { .options = options, .why = why };
 	const struct collector_sink sink = {
 		.start = on_start,
+		.joined = on_joined,
 		.stall = on_stall,
 		.point = on_point,
 		.summary = on_summary,

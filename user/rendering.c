@@ -132,6 +132,14 @@ static void replay_stall(void *ctx, const struct stall *stall)
 		r->err = face__stall(r->face, stall);
 }
 
+static void replay_joined(void *ctx, const struct run_joined *joined)
+{
+	struct replay *r = ctx;
+
+	if (!r->err)
+		r->err = face__joined(r->face, joined);
+}
+
 int rendering_stacks(struct recording *r, FILE *out, struct refusal *why)
 {
 	struct profile *p;
@@ -168,7 +176,8 @@ static int print_words(struct recording *r, enum format format, const struct opt
 	if (recording_start(r, &start, why))
 		goto out;
 	replay.err = face__start(replay.face, &start);
-	if (recording_stalls(r, replay_stall, &replay, why) ||
+	if (recording_joined(r, replay_joined, &replay, why) ||
+	    recording_stalls(r, replay_stall, &replay, why) ||
 	    (format == FORMAT_NDJSON && !replay.err && rendering_stacks(r, out, why)) ||
 	    recording_summary(r, &summary, &complete, why))
 		goto out;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct watched *targets_find(const struct targets *t, pid_t pid)
@@ -49,19 +50,29 @@ static uint32_t record_of(const struct options *options)
 	       (options->kernel ? AP_REC_KERNEL : 0) | (options->native ? AP_REC_NATIVE : 0);
 }
 
-int targets_add(struct targets *t, pid_t pid, struct refusal *why)
+struct watched *targets__add(struct targets *t, pid_t pid, struct refusal *why)
 {
 	struct watched *more = reallocarray(t->watched, t->cnt + 1, sizeof(*more));
 
-	if (!more)
-		return refuse(why, EXIT_FAILED, "", "out of memory");
+	if (!more) {
+		refuse(why, EXIT_FAILED, "", "out of memory");
+		return NULL;
+	}
 	t->watched = more;
 	if (watched__open(&more[t->cnt], pid, t->options->threshold_ns, record_of(t->options), why)) {
 		watched__close(&more[t->cnt]);
-		return -1;
+		return NULL;
 	}
-	t->cnt++;
-	return 0;
+	return &more[t->cnt++];
+}
+
+void targets__forget(struct targets *t, struct watched *target)
+{
+	size_t after = (size_t)(t->watched + t->cnt - (target + 1));
+
+	watched__close(target);
+	memmove(target, target + 1, after * sizeof(*target));
+	t->cnt--;
 }
 
 int targets__open(struct targets *t, const struct options *options, struct refusal *why)
@@ -70,7 +81,7 @@ int targets__open(struct targets *t, const struct options *options, struct refus
 
 	*t = (struct targets){ .options = options };
 	for (i = 0; i < options->pid_cnt; i++)
-		if (targets_add(t, options->pid[i], why))
+		if (!targets__add(t, options->pid[i], why))
 			return -1;
 	return 0;
 }
@@ -93,11 +104,12 @@ static void say_waiting(const struct watched *target)
 
 static void say_news(const struct targets *t, const struct watched *target, enum watched_news news)
 {
+	bool expected = news == NEWS_ENDED || news == NEWS_ASYNCIO || news == NEWS_UVLOOP;
 	int pid = process_pid(target->process);
 
-	/* A program that we started loads asyncio and exits as it should. */
-	if (t->options->verbosity < 0 ||
-	    (t->options->program && (news == NEWS_ENDED || news == NEWS_ASYNCIO || news == NEWS_UVLOOP)))
+	/* A program that we started loads asyncio and exits as it should; children come and go. */
+	if (t->options->verbosity < 0 || (t->options->program && expected) ||
+	    (target->parent && expected && !t->options->verbosity))
 		return;
 	switch (news) {
 	case NEWS_NONE:
@@ -145,17 +157,6 @@ int targets_attach(struct targets *t, struct session *s, watched_record emit, vo
 			say_waiting(&t->watched[i]);
 	}
 	return 0;
-}
-
-int targets_attach_last(struct targets *t, struct session *s, watched_record emit, void *ctx,
-			struct refusal *why)
-{
-	return watched__attach(&t->watched[t->cnt - 1], s, emit, ctx, why);
-}
-
-void targets_forget_last(struct targets *t)
-{
-	watched__close(&t->watched[--t->cnt]);
 }
 
 size_t targets_check(struct targets *t, struct session *s)

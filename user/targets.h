@@ -30,11 +30,12 @@ void targets__close(struct targets *t);
 int targets_attach(struct targets *t, struct session *s, watched_record emit, void *ctx,
 		   struct refusal *why);
 
-/* Understands one more. 0, or -1 with `why`: then there is not one more. */
-int targets_add(struct targets *t, pid_t pid, struct refusal *why);
-int targets_attach_last(struct targets *t, struct session *s, watched_record emit, void *ctx,
-			struct refusal *why);
-void targets_forget_last(struct targets *t);
+/*
+ * Understands one more, for watched__attach(). NULL with `why`: then there is not one more.
+ * Pointers to others are invalid from here on, and after targets__forget().
+ */
+struct watched *targets__add(struct targets *t, pid_t pid, struct refusal *why);
+void targets__forget(struct targets *t, struct watched *target);
 
 /* Looks what has become of them; returns how many are left. */
 size_t targets_check(struct targets *t, struct session *s);

@@ -45,6 +45,13 @@ static int on_start(void *ctx, const struct run_start *start)
 	return written(w, face__start(w->face, start));
 }
 
+static int on_joined(void *ctx, const struct run_joined *joined)
+{
+	struct watch *w = ctx;
+
+	return written(w, face__joined(w->face, joined));
+}
+
 static int on_stall(void *ctx, const struct stall *stall)
 {
 	struct watch *w = ctx;
@@ -105,6 +112,7 @@ enum exit_code watch_run(const struct options *options, struct refusal *why)
 	struct watch w = { .options = options, .why = why };
 	const struct collector_sink sink = {
 		.start = on_start,
+		.joined = on_joined,
 		.stall = on_stall,
 		.tick = on_tick,
 		.summary = on_summary,

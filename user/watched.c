@@ -107,7 +107,7 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
-		if (again && !t->plain)
+		if ((again || w->inherited) && !t->plain)
 			continue;
 		err = session__seed(s, pid, tid, t);
 		if (err == -ENOSPC && !w->crowded)

@@ -7,6 +7,7 @@
 #ifndef ASYNCPROF_WATCHED_H
 #define ASYNCPROF_WATCHED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -45,6 +46,8 @@ struct watched {
 	unsigned int look_cnt;	/* how often we could have */
 	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
+	pid_t parent;		/* who started it, if it was found by that; 0: given by its pid */
+	bool inherited;		/* what was open when we came is its parent's: it was forked inside that */
 	struct watched_sleep sleep[WATCHED_SLEEPS_MAX]; /* one a thread: each had one when we came */
 	unsigned int sleep_cnt;
 };

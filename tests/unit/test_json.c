@@ -81,6 +81,31 @@ static void test_start(void **state)
 	json_decref(object);
 }
 
+static void test_joined(void **state)
+{
+	static const char *const degraded[] = {"it was forked"};
+	struct run_joined joined = {
+		.unix_ns = 1700000000500000000LL,
+		.target = {102, "worker", "3.11.2", NULL, 0},
+		.parent = 100,
+		.degraded = degraded,
+		.degraded_cnt = 1,
+	};
+	json_t *object = json_of_joined(&joined), *target;
+
+	(void)state;
+	assert_fits(object);
+	assert_string_equal(string(object, "type"), "joined");
+	assert_true(number(object, "ts") == 1700000000.5);
+	assert_true(number(object, "parent") == 100);
+	target = json_object_get(object, "target");
+	assert_true(number(target, "pid") == 102);
+	assert_true(json_is_false(json_object_get(target, "stripped")));
+	assert_null_at(target, "exe");
+	assert_int_equal(json_array_size(json_object_get(object, "degraded")), 1);
+	json_decref(object);
+}
+
 static void test_slow(void **state)
 {
 	struct stall stall = stall_of_sleep();
@@ -477,7 +502,8 @@ static void test_broken_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_start),		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_joined),		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_unknown_is_null), cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_hostile),		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_checker),		cmocka_unit_test(test_print_schema),

@@ -257,6 +257,9 @@ static void test_program(void **state)
 	assert_int_equal(options.command, COMMAND_WATCH);
 	assert_string_equal(options.program[0], "report");
 	options__free(&options);
+	accepts(&options, "-sp 1");
+	assert_true(options.subprocesses);
+	options__free(&options);
 	accepts(&options, "record --as-root -o -- -f svg -- true");
 	assert_int_equal(options.command, COMMAND_RECORD);
 	assert_string_equal(options.output, "--");

@@ -217,10 +217,29 @@ static void test_private(void **state)
 	recording__close(r);
 }
 
+static void assert_late(void *ctx, const struct run_joined *joined)
+{
+	++*(int *)ctx;
+	assert_int_equal(joined->unix_ns, 77);
+	assert_int_equal(joined->target.pid, 555);
+	assert_string_equal(joined->target.comm, "child");
+	assert_int_equal(joined->parent, 100);
+	assert_int_equal(joined->degraded_cnt, 1);
+	assert_string_equal(joined->degraded[0], "it is small");
+}
+
 static void test_processes(void **state)
 {
-	struct run_target late = {555, "child", "3.12.1", "/usr/bin/python3.12", 0};
-	struct run_target known = {100, "renamed", "9", "/x", 0};
+	static const char *const reasons[] = {"it is small"};
+	struct run_joined late = {
+		.unix_ns = 77,
+		.target = {555, "child", "3.12.1", "/usr/bin/python3.12", 0},
+		.parent = 100,
+		.degraded = reasons,
+		.degraded_cnt = 1,
+	};
+	struct run_joined known = {.target = {100, "renamed", "9", "/x", 0}, .parent = 1};
+	int joined_cnt = 0;
 	struct run_start start;
 	struct profile *profile;
 	struct refusal why;
@@ -229,8 +248,8 @@ static void test_processes(void **state)
 	(void)state;
 	put_points(r);
 	/* Later than its first point; one of the start keeps what the start said. */
-	assert_int_equal(recording__process(r, &late), 0);
-	assert_int_equal(recording__process(r, &known), 0);
+	assert_int_equal(recording__joined(r, &late), 0);
+	assert_int_equal(recording__joined(r, &known), 0);
 	assert_int_equal(recording__commit(r), 0);
 	profile = profile_of(r);
 	assert_int_equal(profile->process_cnt, 3);
@@ -240,6 +259,8 @@ static void test_processes(void **state)
 	profile__free(profile);
 	assert_int_equal(recording_start(r, &start, &why), 0);
 	assert_int_equal(start.target_cnt, 2);
+	assert_int_equal(recording_joined(r, assert_late, &joined_cnt, &why), 0);
+	assert_int_equal(joined_cnt, 1);
 	recording__close(r);
 }
 

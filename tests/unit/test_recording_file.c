@@ -365,7 +365,7 @@ static void test_open_refused(void **state)
 	unlink(folder.file);
 	recording__close(create(folder.file));
 	forge(folder.file, "PRAGMA user_version = 77");
-	assert_refused(folder.file, false, "has version 77, and this asyncprof reads version 2");
+	assert_refused(folder.file, false, "has version 77, and this asyncprof reads version 3");
 	recording__close(create(folder.file));
 	forge(folder.file, "PRAGMA journal_mode = WAL");
 	assert_refused(folder.file, false, "write-ahead log");

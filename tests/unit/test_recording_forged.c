@@ -29,6 +29,12 @@ static void ignore_stall(void *ctx, const struct stall *stall)
 	(void)stall;
 }
 
+static void ignore_joined(void *ctx, const struct run_joined *joined)
+{
+	(void)ctx;
+	(void)joined;
+}
+
 /* All that can be asked. 0: all was answered. */
 static int read_all(const char *path, struct refusal *why)
 {
@@ -43,6 +49,8 @@ static int read_all(const char *path, struct refusal *why)
 		ret = recording_profile(r, &profile, why);
 	if (!ret)
 		ret = recording_start(r, &start, why);
+	if (!ret)
+		ret = recording_joined(r, ignore_joined, NULL, why);
 	if (!ret)
 		ret = recording_stalls(r, ignore_stall, NULL, why);
 	if (!ret)
@@ -94,6 +102,8 @@ static void test_rows(void **state)
 		{"UPDATE processes SET pid = 4294967296", "'processes'"},
 		{"UPDATE processes SET comm = x'00'", "'processes'"},
 		{"UPDATE processes SET stripped = 2", "'processes'"},
+		{"UPDATE processes SET joined_unix_ns = 1", "'processes'"},
+		{"UPDATE processes SET joined_unix_ns = 'x', parent = 1", "'processes'"},
 		{"UPDATE threads SET tid = 1.5", "'threads'"},
 		{"UPDATE threads SET plain = 2", "'threads'"},
 		{"UPDATE threads SET loop = 'x'", "'threads'"},
@@ -186,7 +196,7 @@ static void test_sizes(void **state)
 		{"UPDATE frames SET func = hex(zeroblob(20000)) WHERE id = 1", "'frames'"},
 		{"UPDATE stalls SET task = hex(zeroblob(5000000))", "too big"},
 		{"WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n LIMIT 15000) "
-		 "INSERT INTO processes SELECT i, i, '', '', '', 0, 1 FROM n",
+		 "INSERT INTO processes SELECT i, i, '', '', '', 0, 1, NULL, NULL FROM n",
 		 "'processes'"},
 		{"WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n LIMIT 200000) "
 		 "INSERT INTO tasks (id, kind, unnamed) SELECT i, 'task', 0 FROM n",
@@ -199,7 +209,7 @@ static void test_sizes(void **state)
 		 "INSERT INTO loops VALUES (1, 1, 1, 0, '', 0, 0, 0, 0, 0)",
 		 "'places'"},
 		{"WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 100) "
-		 "INSERT INTO degraded SELECT i, 'x' FROM n",
+		 "INSERT INTO degraded SELECT i, NULL, 'x' FROM n",
 		 "'degraded'"},
 		/* A stall's stack that is deeper than any walk. */
 		{"WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 300) "

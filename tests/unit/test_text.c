@@ -306,6 +306,37 @@ static void test_start(void **state)
 	close_text(&fixture);
 }
 
+/* With more than one process each stall says whose it is, within the line. */
+static void test_joined(void **state)
+{
+	static const char *const degraded[] = {"it was forked"};
+	struct run_joined joined = {
+		.target = {4194303, "worker", "3.11.2", NULL, 0},
+		.parent = 4194304,
+		.degraded = degraded,
+		.degraded_cnt = 1,
+	};
+	struct stall stall = stall_of_sleep();
+	struct fixture fixture;
+	const char *text;
+
+	(void)state;
+	open_text(&fixture, (struct display){.width = 80});
+	assert_has(show(&fixture, &stall), "12:00:00 stall 153 ms");
+	capture_reset(&fixture.capture);
+	assert_int_equal(text__joined(fixture.text, &joined), 0);
+	assert_string_equal(capture_text(&fixture.capture),
+			    "watching 4194303 worker, CPython 3.11.2: started by 4194304\n"
+			    "  note: it was forked\n");
+	stall.pid = 4194303;
+	stall.task = "a-task-with-a-very-long-name";
+	stall.coro = "Other.handle";
+	text = show(&fixture, &stall);
+	assert_has(text, "12:00:00 4194303 stall 153 ms  task 'a-task-with");
+	assert_fits(text, 80);
+	close_text(&fixture);
+}
+
 static void test_repeats(void **state)
 {
 	struct stall stall = stall_of_sleep();
@@ -533,7 +564,7 @@ int main(void)
 		cmocka_unit_test(test_whole),	      cmocka_unit_test(test_options),
 		cmocka_unit_test(test_colour),	      cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_cause_words),   cmocka_unit_test(test_width),
-		cmocka_unit_test(test_iteration),     cmocka_unit_test(test_start),
+		cmocka_unit_test(test_iteration),     cmocka_unit_test(test_joined), cmocka_unit_test(test_start),
 		cmocka_unit_test(test_tail),	      cmocka_unit_test(test_repeats),
 		cmocka_unit_test(test_storm),	      cmocka_unit_test(test_ongoing),
 		cmocka_unit_test(test_unknown),	      cmocka_unit_test(test_deep),

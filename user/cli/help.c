@@ -35,6 +35,7 @@ static const char help[] =
 	"  sudo asyncprof -p PID -t 20ms     lower the bar; asyncio's own is 100ms\n"
 	"  sudo asyncprof -p PID -d 60 -j -o stalls.ndjson\n"
 	"  sudo asyncprof -- python3 app.py  the same for a program, from its first line\n"
+	"  sudo asyncprof -s -p PID          a server with all its workers\n"
 	"  sudo asyncprof record -p PID -d 30 -o out.svg\n"
 	"                                    a picture of where the time goes\n"
 	"  sudo asyncprof doctor -p PID      what works here, what does not, the remedy\n"
@@ -72,6 +73,7 @@ static const char watch_help[] =
 	"\n"
 	"What to watch:\n"
 	"  -p, --pid PID            may be given several times\n" PROGRAM_HELP
+	"  -s, --subprocesses       also what it has started, and will start\n"
 	"  -d, --duration SECONDS   stop after that time (also: 500ms, 10min)\n"
 	"  -n, --count N            stop after N stalls\n"
 	"  -t, --threshold TIME     100ms unless given; with its unit: 250us, 1ms, 2s\n"
@@ -108,6 +110,7 @@ static const char record_help[] =
 	"\n"
 	"What to record:\n"
 	"  -p, --pid PID            may be given several times\n" PROGRAM_HELP
+	"  -s, --subprocesses       also what it has started, and will start\n"
 	"  -d, --duration SECONDS   stop after that time (also: 500ms, 10min)\n"
 	"  -r, --rate HZ            samples a second on CPU, 99 unless given; blocked time is\n"
 	"                           measured, not sampled\n"

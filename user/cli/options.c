@@ -39,6 +39,7 @@ static const struct {
 	unsigned int commands;
 } table[] = {
 	{"pid", 'p', 1, WATCH | RECORD | DOCTOR},
+	{"subprocesses", 's', 0, WATCH | RECORD},
 	{"as-root", OPTION_AS_ROOT, 0, WATCH | RECORD},
 	{"duration", 'd', 1, WATCH | RECORD},
 	{"count", 'n', 1, WATCH},
@@ -202,6 +203,9 @@ static void set_flag(struct parse *parse, int letter)
 	case OPTION_FULL_FILENAMES:
 		options->full_filenames = true;
 		options->flame.full_filenames = true;
+		break;
+	case 's':
+		options->subprocesses = true;
 		break;
 	case OPTION_AS_ROOT:
 		options->as_root = true;

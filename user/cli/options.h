@@ -44,6 +44,7 @@ struct options {
 	pid_t *pid;		/* each once, in the order given */
 	size_t pid_cnt;		/* at least 1 for watch and record without a program; else 0 or more */
 	char **program;		/* after "--": argv of the program to start, ends with NULL; NULL: none */
+	bool subprocesses;	/* -s: also what they start */
 	bool as_root;		/* start it as root, not as the user behind sudo */
 	bool has_sudo_user;	/* start it as this one: SUDO_UID and SUDO_GID of the environment */
 	uid_t sudo_uid;

@@ -158,23 +158,40 @@ static int attach_tick(struct asyncprof_bpf *bpf, unsigned int rate_hz, struct s
 	return 0;
 }
 
+static int attach_raw(struct bpf_program *const *programs, size_t cnt, struct probes *out,
+		      struct refusal *why)
+{
+	size_t i;
+
+	for (i = 0; i < cnt; i++) {
+		struct bpf_link *link = bpf_program__attach(programs[i]);
+
+		if (!link || keep(out, link))
+			return refuse_attach(why, errno, "can't attach to the scheduler's tracepoints");
+	}
+	return 0;
+}
+
 int probes_attach_machine(struct asyncprof_bpf *bpf, unsigned int rate_hz, struct stacks *stacks,
 			  struct probes *out, struct refusal *why)
 {
 	struct bpf_program *const raw[] = {
 		bpf->progs.on_exit, bpf->progs.on_exec, bpf->progs.on_switch,
 	};
-	size_t i;
 
-	for (i = 0; i < sizeof(raw) / sizeof(raw[0]); i++) {
-		struct bpf_link *link = bpf_program__attach(raw[i]);
-
-		if (!link || keep(out, link))
-			return refuse_attach(why, errno, "can't attach to the scheduler's tracepoints");
-	}
-	if (attach_syscalls(bpf, out, why))
+	if (attach_raw(raw, sizeof(raw) / sizeof(raw[0]), out, why) ||
+	    attach_syscalls(bpf, out, why))
 		return -1;
 	return attach_tick(bpf, rate_hz, stacks, out, why);
+}
+
+int probes_attach_family(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why)
+{
+	struct bpf_program *const raw[] = {
+		bpf->progs.on_family_exit, bpf->progs.on_family_exec, bpf->progs.on_fork,
+	};
+
+	return attach_raw(raw, sizeof(raw) / sizeof(raw[0]), out, why);
 }
 
 int probes_attach_site(const struct bpf_program *program, pid_t pid, const struct site *site,

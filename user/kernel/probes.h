@@ -34,6 +34,9 @@ struct stacks;
 int probes_attach_machine(struct asyncprof_bpf *bpf, unsigned int rate_hz, struct stacks *stacks,
 			  struct probes *out, struct refusal *why);
 
+/* What tells of forks and of what they become. */
+int probes_attach_family(struct asyncprof_bpf *bpf, struct probes *out, struct refusal *why);
+
 /* One uprobe of one process. */
 int probes_attach_site(const struct bpf_program *program, pid_t pid, const struct site *site,
 		       struct probes *out, struct refusal *why);

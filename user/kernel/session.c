@@ -242,6 +242,20 @@ int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_
 	return err;
 }
 
+int session__follow(struct session *s, struct refusal *why)
+{
+	return probes_attach_family(s->bpf, &s->machine, why);
+}
+
+int session__family(struct session *s, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid, none = 0;
+	int fd = bpf_map__fd(s->bpf->maps.family);
+
+	/* What the kernel side knows of it already, it knows better. */
+	return bpf_map_update_elem(fd, &key, &none, BPF_NOEXIST) && errno != EEXIST ? -errno : 0;
+}
+
 void session__stop(struct session *s)
 {
 	__atomic_store_n(&s->bpf->bss->stopped, 1, __ATOMIC_SEQ_CST);
@@ -354,6 +368,13 @@ void session__homeless_account(struct session *s, pid_t pid, struct ap_account *
 
 	if (bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.accounts), &key, out))
 		*out = (struct ap_account){ 0 };
+}
+
+void session__forget(struct session *s, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+
+	bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.accounts), &key);
 }
 
 void session__sent(struct session *s, struct ap_sent *out)

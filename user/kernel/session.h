@@ -63,6 +63,10 @@ int session__extend(struct session *s, pid_t pid, pid_t tid, const struct sessio
 int session__move(struct session *s, pid_t pid, pid_t tid, const struct session_probes *probes,
 		  struct refusal *why);
 
+/* From now on AP_BORN tells of what those start that session__family() names, and of what that starts. */
+int session__follow(struct session *s, struct refusal *why);
+int session__family(struct session *s, pid_t pid);	/* 0, or a negative errno */
+
 /* The programs see nothing from here on; what they counted stays. Before the last drops. */
 void session__stop(struct session *s);
 
@@ -104,6 +108,9 @@ int session__thread(struct session *s, pid_t pid, pid_t tid, struct ap_thread *o
 
 /* Hits in `pid` that no thread's account holds, since there was no room for one. */
 void session__homeless_account(struct session *s, pid_t pid, struct ap_account *out);
+
+/* It was dropped, and its account has been read: nothing of it is kept. */
+void session__forget(struct session *s, pid_t pid);
 
 void session__sent(struct session *s, struct ap_sent *out);
 

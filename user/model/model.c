@@ -453,6 +453,8 @@ static int feed(struct model *model, const struct ap_head *head)
 		return model->points ? points_kernel(model->points, record) : 0;
 	case AP_NATIVE:
 		return model->points ? points_native(model->points, record) : 0;
+	case AP_BORN:
+		return 0; /* the collector's; here it is counted */
 	default:
 		return -EBADMSG;
 	}

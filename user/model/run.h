@@ -35,6 +35,15 @@ struct run_start {
 	size_t degraded_cnt;
 };
 
+/* One more process, watched from here on: found by who started it. */
+struct run_joined {
+	int64_t unix_ns;
+	struct run_target target;
+	uint32_t parent;
+	const char *const *degraded;
+	size_t degraded_cnt;
+};
+
 struct run_summary {
 	/* The collector's */
 	int64_t unix_ns;

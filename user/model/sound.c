@@ -76,6 +76,7 @@ bool sound_record(const struct ap_head *head, size_t record_sz)
 		[AP_GONE] = sizeof(struct ap_gone),
 		[AP_KERNEL] = sizeof(struct ap_kernel),
 		[AP_NATIVE] = offsetof(struct ap_native, frame),
+		[AP_BORN] = sizeof(struct ap_born),
 	};
 	const void *record = head;
 

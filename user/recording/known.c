@@ -10,7 +10,9 @@
 
 #include "recording/writer.h"
 
-static int put_process(struct recording *r, int64_t id, const struct run_target *process)
+/* `joined`: NULL of one that did not */
+static int put_process(struct recording *r, int64_t id, const struct run_target *process,
+		       const struct run_joined *joined)
 {
 	struct row row;
 
@@ -22,6 +24,8 @@ static int put_process(struct recording *r, int64_t id, const struct run_target 
 	row_put_text(&row, process->exe);
 	row_put_if(&row, process->stripped >= 0, process->stripped > 0);
 	row_put(&row, id <= r->writer->start_cnt);
+	row_put_if(&row, joined, joined ? joined->parent : 0);
+	row_put_if(&row, joined, joined ? joined->unix_ns : 0);
 	return writer_staged(r, &row);
 }
 
@@ -45,7 +49,7 @@ int known_start(struct recording *r, const struct run_start *start)
 
 		if (added) {
 			r->writer->start_cnt = id;
-			err = put_process(r, id, target);
+			err = put_process(r, id, target, NULL);
 		}
 		if (err)
 			return err;
@@ -53,20 +57,34 @@ int known_start(struct recording *r, const struct run_start *start)
 	return 0;
 }
 
-int recording__process(struct recording *r, const struct run_target *process)
+static int put_reason(struct recording *r, int64_t process, const char *reason)
+{
+	struct row row;
+
+	writer_stage(r, TABLE_DEGRADED, &row);
+	row_put(&row, process);
+	row_put_text(&row, reason);
+	return writer_staged(r, &row);
+}
+
+int recording__joined(struct recording *r, const struct run_joined *joined)
 {
 	bool added;
 	int64_t id;
+	int err;
 
 	if (!r->writer || r->writer->finished)
 		return 0;
 	if (r->writer->err)
 		return r->writer->err;
-	id = process_id(r, process->pid, &added);
+	id = process_id(r, joined->target.pid, &added);
 	/* What the run began with stays as it was then. */
 	if (id <= r->writer->start_cnt)
 		return id < 0 ? (int)id : 0;
-	return put_process(r, id, process);
+	err = put_process(r, id, &joined->target, joined);
+	for (size_t i = 0; i < joined->degraded_cnt && !err; i++)
+		err = put_reason(r, id, joined->degraded[i]);
+	return err;
 }
 
 static int64_t thread_id(struct recording *r, const struct point *point, uint32_t tid,
@@ -83,7 +101,7 @@ static int64_t thread_id(struct recording *r, const struct point *point, uint32_
 
 	process = process_id(r, point->pid, &added);
 	if (added)
-		err = put_process(r, process, &unknown);
+		err = put_process(r, process, &unknown, NULL);
 	if (process <= 0 || err)
 		return err ? err : process;
 	intern_hash_begin(&w->threads, &hash);

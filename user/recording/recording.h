@@ -51,7 +51,7 @@ void recording__close(struct recording *recording);
  * Writing. Each returns 0 or a negative errno (-ENOSPC: the disk is full, -ENOMEM);
  * after the first error the file keeps what was committed and takes no more.
  */
-int recording__process(struct recording *r, const struct run_target *process);
+int recording__joined(struct recording *r, const struct run_joined *joined);
 int recording__point(struct recording *r, const struct point *point);
 int recording__stall(struct recording *r,
 		     const struct stall *stall); /* closed, or ongoing: replaces by id */
@@ -74,6 +74,8 @@ int recording__finish(struct recording *r, const struct run_summary *summary);
  */
 int recording_profile(struct recording *r, struct profile **out, struct refusal *why);
 int recording_start(struct recording *r, struct run_start *out, struct refusal *why);
+int recording_joined(struct recording *r, void (*each)(void *ctx, const struct run_joined *joined),
+		     void *ctx, struct refusal *why);
 int recording_stalls(struct recording *r, void (*each)(void *ctx, const struct stall *stall),
 		     void *ctx, struct refusal *why);
 /*

@@ -226,6 +226,17 @@ static int get_run(struct recording *r, struct run_start *out, struct refusal *w
 	return ret;
 }
 
+static void get_target(struct recording *r, struct row *row, struct run_target *target)
+{
+	*target = (struct run_target){
+		.pid = (uint32_t)row_get(row, 0, UINT32_MAX),
+		.comm = file_keep_text(r, row_get_text(row)),
+		.python = file_keep_text(r, row_get_text(row)),
+		.exe = file_keep_text(r, row_get_text(row)),
+		.stripped = (int)row_get_or(row, 0, 1, -1),
+	};
+}
+
 static int get_targets(struct recording *r, struct run_start *out, struct refusal *why)
 {
 	struct run_target *targets = file_keep(r, PROCESSES_MAX * sizeof(*targets));
@@ -238,16 +249,10 @@ static int get_targets(struct recording *r, struct run_start *out, struct refusa
 			  "WHERE at_start = 1 ORDER BY id",
 			  &stmt);
 	while (targets && !rc && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		struct run_target *target = &targets[out->target_cnt];
-
 		row_begin(&row, stmt);
 		if (out->target_cnt == PROCESSES_MAX)
 			break;
-		target->pid = (uint32_t)row_get(&row, 0, UINT32_MAX);
-		target->comm = file_keep_text(r, row_get_text(&row));
-		target->python = file_keep_text(r, row_get_text(&row));
-		target->exe = file_keep_text(r, row_get_text(&row));
-		target->stripped = (int)row_get_or(&row, 0, 1, -1);
+		get_target(r, &row, &targets[out->target_cnt]);
 		if (row.bad)
 			break;
 		out->target_cnt++;
@@ -262,30 +267,77 @@ static int get_targets(struct recording *r, struct run_start *out, struct refusa
 	return rc == SQLITE_DONE ? 0 : file_damaged(why, rc);
 }
 
-static int get_degraded(struct recording *r, struct run_start *out, struct refusal *why)
+/* Of the run as it began (`process` 0), or of one that joined. */
+static int get_degraded(struct recording *r, int64_t process, const char *const **out, size_t *cnt,
+			struct refusal *why)
 {
 	const char **degraded = file_keep(r, DEGRADED_MAX * sizeof(*degraded));
 	sqlite3_stmt *stmt = NULL;
 	struct row row;
 	int rc;
 
-	rc = file_prepare(r, "SELECT reason FROM degraded NOT INDEXED ORDER BY id", &stmt);
+	*cnt = 0;
+	rc = file_prepare(r,
+			  "SELECT reason FROM degraded NOT INDEXED "
+			  "WHERE ifnull(process, 0) = ? ORDER BY id",
+			  &stmt);
+	if (!rc)
+		rc = sqlite3_bind_int64(stmt, 1, process);
 	while (degraded && !rc && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		row_begin(&row, stmt);
-		if (out->degraded_cnt == DEGRADED_MAX)
+		if (*cnt == DEGRADED_MAX)
 			break;
-		degraded[out->degraded_cnt] = file_keep_text(r, row_get_words(&row));
-		if (row.bad || !degraded[out->degraded_cnt])
+		degraded[*cnt] = file_keep_text(r, row_get_words(&row));
+		if (row.bad || !degraded[*cnt])
 			break;
-		out->degraded_cnt++;
+		++*cnt;
 		rc = 0;
 	}
 	sqlite3_finalize(stmt);
-	out->degraded = degraded;
+	*out = degraded;
 	if (!degraded)
 		return refuse(why, EXIT_FAILED, "", "out of memory");
 	if (rc == SQLITE_ROW)
-		return file_forged(why, "degraded", (int64_t)out->degraded_cnt + 1);
+		return file_forged(why, "degraded", (int64_t)*cnt + 1);
+	return rc == SQLITE_DONE ? 0 : file_damaged(why, rc);
+}
+
+int recording_joined(struct recording *r, void (*each)(void *ctx, const struct run_joined *joined),
+		     void *ctx, struct refusal *why)
+{
+	sqlite3_stmt *stmt = NULL;
+	struct row row;
+	int64_t cnt = 0;
+	int rc, failed = 0;
+
+	rc = file_prepare(r,
+			  "SELECT pid, comm, python, exe, stripped, id, parent, joined_unix_ns "
+			  "FROM processes NOT INDEXED WHERE joined_unix_ns NOT NULL ORDER BY id",
+			  &stmt);
+	while (!rc && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct run_joined joined = {};
+		int64_t id;
+
+		row_begin(&row, stmt);
+		if (cnt++ == PROCESSES_MAX)
+			break;
+		get_target(r, &row, &joined.target);
+		id = row_get(&row, 1, INT64_MAX);
+		joined.parent = (uint32_t)row_get(&row, 0, UINT32_MAX);
+		joined.unix_ns = row_get(&row, -TIME_NS_MAX, TIME_NS_MAX);
+		if (row.bad)
+			break;
+		failed = get_degraded(r, id, &joined.degraded, &joined.degraded_cnt, why);
+		if (failed)
+			break;
+		each(ctx, &joined);
+		rc = 0;
+	}
+	sqlite3_finalize(stmt);
+	if (failed)
+		return -1;
+	if (rc == SQLITE_ROW)
+		return file_forged(why, "processes", cnt);
 	return rc == SQLITE_DONE ? 0 : file_damaged(why, rc);
 }
 
@@ -295,5 +347,5 @@ int recording_start(struct recording *r, struct run_start *out, struct refusal *
 	file_go_on(r);
 	if (get_run(r, out, why) || get_targets(r, out, why))
 		return -1;
-	return get_degraded(r, out, why);
+	return get_degraded(r, 0, &out->degraded, &out->degraded_cnt, why);
 }

@@ -13,7 +13,7 @@
 
 #include "refusal.h"
 
-#define RECORDING_VERSION	 2
+#define RECORDING_VERSION	 3
 #define RECORDING_APPLICATION_ID 0x41504442 /* "APDB", as file(1) can see it at offset 68 */
 
 /* Makes tables and views. An SQLite result code. */

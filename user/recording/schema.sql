@@ -26,8 +26,9 @@ CREATE TABLE machine (
 
 CREATE TABLE degraded (
 	-- What this run could not see, in words.
-	id     INTEGER PRIMARY KEY,
-	reason TEXT NOT NULL
+	id      INTEGER PRIMARY KEY,
+	process INTEGER REFERENCES processes,  -- one that joined; NULL: the run as it began
+	reason  TEXT NOT NULL
 );
 
 CREATE TABLE tiers (
@@ -44,7 +45,9 @@ CREATE TABLE processes (
 	python   TEXT,                 -- version of its interpreter: '3.11.2'
 	exe      TEXT,                 -- path of its interpreter
 	stripped INTEGER,              -- 1: the interpreter has no symbols
-	at_start INTEGER NOT NULL      -- 1: known when the run began, 0: came later
+	at_start INTEGER NOT NULL,     -- 1: known when the run began, 0: came later
+	parent   INTEGER,              -- pid of who started it, of one that joined the run (-s)
+	joined_unix_ns INTEGER         -- and from when on it was watched
 );
 
 CREATE TABLE threads (

@@ -24,8 +24,10 @@ static const struct {
 	int column_cnt;
 } tables[TABLE_CNT] = {
 	/* A process of which more is known later keeps its row. */
-	[TABLE_PROCESSES] = {"processes", "id, pid, comm, python, exe, stripped, at_start",
-			     "INSERT OR REPLACE", 7},
+	[TABLE_PROCESSES] = {"processes",
+			     "id, pid, comm, python, exe, stripped, at_start, parent, joined_unix_ns",
+			     "INSERT OR REPLACE", 9},
+	[TABLE_DEGRADED] = {"degraded", "process, reason", "INSERT", 2},
 	[TABLE_THREADS] = {"threads", "id, process, tid, comm, plain, loop", "INSERT", 6},
 	[TABLE_TASKS] = {"tasks", "id, kind, task, unnamed, coro, callback", "INSERT", 6},
 	[TABLE_FRAMES] = {"frames", "id, kind, func, file, line", "INSERT", 5},
@@ -197,7 +199,7 @@ static int write_head(struct recording *r, const struct recording_head *head)
 	if (!rc)
 		rc = insert_once(r, "INSERT INTO tiers VALUES (?,?)", fill_tier, head);
 	for (size_t i = 0; i < start->degraded_cnt && !rc; i++)
-		rc = insert_once(r, "INSERT INTO degraded VALUES (NULL,?)", fill_text,
+		rc = insert_once(r, "INSERT INTO degraded VALUES (NULL,NULL,?)", fill_text,
 				 start->degraded[i]);
 	return rc;
 }

@@ -13,6 +13,7 @@
 /* Tables whose new rows wait for a commit in a temporary table, in the order of their commit. */
 enum table {
 	TABLE_PROCESSES,
+	TABLE_DEGRADED,
 	TABLE_THREADS,
 	TABLE_TASKS,
 	TABLE_FRAMES,

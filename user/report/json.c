@@ -53,29 +53,42 @@ static json_t *address_or_null(uint64_t address)
 	return address ? json_sprintf("0x%llx", (unsigned long long)address) : json_null();
 }
 
+static json_t *json_of_target(const struct run_target *target)
+{
+	return json_pack("{s:I, s:o, s:o, s:o, s:o}", "pid", (json_int_t)target->pid, "comm",
+			 text_or_null(target->comm), "python", text_or_null(target->python), "exe",
+			 text_or_null(target->exe), "stripped",
+			 target->stripped < 0 ? json_null() : json_boolean(target->stripped));
+}
+
+static json_t *json_of_reasons(const char *const *reasons, size_t cnt)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < cnt; i++)
+		json_array_append_new(list, text_or_null(reasons[i]));
+	return list;
+}
+
+json_t *json_of_joined(const struct run_joined *joined)
+{
+	return json_pack("{s:s, s:o, s:o, s:I, s:o}", "type", "joined", "ts",
+			 seconds(joined->unix_ns), "target", json_of_target(&joined->target),
+			 "parent", (json_int_t)joined->parent, "degraded",
+			 json_of_reasons(joined->degraded, joined->degraded_cnt));
+}
+
 json_t *json_of_start(const struct run_start *start)
 {
-	json_t *targets = json_array(), *degraded = json_array();
+	json_t *targets = json_array();
 
-	for (size_t i = 0; i < start->target_cnt; i++) {
-		const struct run_target *target = &start->targets[i];
-
-		json_array_append_new(targets, json_pack("{s:I, s:o, s:o, s:o, s:o}", "pid",
-							 (json_int_t)target->pid, "comm",
-							 text_or_null(target->comm), "python",
-							 text_or_null(target->python), "exe",
-							 text_or_null(target->exe), "stripped",
-							 target->stripped < 0
-								 ? json_null()
-								 : json_boolean(target->stripped)));
-	}
-	for (size_t i = 0; i < start->degraded_cnt; i++)
-		json_array_append_new(degraded, text_or_null(start->degraded[i]));
+	for (size_t i = 0; i < start->target_cnt; i++)
+		json_array_append_new(targets, json_of_target(&start->targets[i]));
 	return json_pack("{s:s, s:o, s:i, s:s, s:o, s:s, s:o, s:o, s:o}", "type", "start", "ts",
 			 seconds(start->unix_ns), "schema", JSON_SCHEMA_VERSION, "version",
 			 start->version, "targets", targets, "tier", start->tier, "threshold_ms",
 			 ms((int64_t)start->threshold_ns), "kernel", text_or_null(start->kernel),
-			 "degraded", degraded);
+			 "degraded", json_of_reasons(start->degraded, start->degraded_cnt));
 }
 
 static json_t *json_of_causes(uint32_t mask)
@@ -325,6 +338,11 @@ static int print(FILE *out, json_t *object)
 int json_print_start(FILE *out, const struct run_start *start)
 {
 	return print(out, json_of_start(start));
+}
+
+int json_print_joined(FILE *out, const struct run_joined *joined)
+{
+	return print(out, json_of_joined(joined));
 }
 
 int json_print_stall(FILE *out, const struct stall *stall)

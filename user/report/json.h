@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause */
 /*
- * One JSON object a line: start, slow, stack, summary. Unknown is null, never 0.
+ * One JSON object a line: start, joined, slow, stack, summary. Unknown is null, never 0.
  * schema.h says what they hold, and a test holds the two together.
  *
  * It must never print anything that is not ASCII: other characters are \u
@@ -21,6 +21,7 @@ struct json_t;
 
 /* Each writes one line, flushes, and returns 0, -EIO (closed pipe) or -ENOMEM. */
 int json_print_start(FILE *out, const struct run_start *start);
+int json_print_joined(FILE *out, const struct run_joined *joined);
 int json_print_stall(FILE *out, const struct stall *stall);
 int json_print_summary(FILE *out, const struct run_summary *summary);
 
@@ -36,6 +37,7 @@ int json_print_string(FILE *out, const char *text);
 
 /* The same as objects, owned by the caller. NULL: out of memory. */
 struct json_t *json_of_start(const struct run_start *start);
+struct json_t *json_of_joined(const struct run_joined *joined);
 struct json_t *json_of_stall(const struct stall *stall);
 struct json_t *json_of_summary(const struct run_summary *summary);
 

@@ -34,6 +34,12 @@ static const struct field table[] = {
 	{"start", "kernel", "string?", "release of the running kernel"},
 	{"start", "degraded", "[string]", "what does not work here, and why"},
 
+	{"joined", "type", "=joined", "one more process is watched from here on (-s)"},
+	{"joined", "ts", "number", "Unix seconds"},
+	{"joined", "target", "#target", "which"},
+	{"joined", "parent", "integer", "process that started it"},
+	{"joined", "degraded", "[string]", "what does not work with it, and why"},
+
 	{"target", "pid", "integer", "process"},
 	{"target", "comm", "string?", "its name"},
 	{"target", "python", "string?", "version of the interpreter"},
@@ -186,7 +192,7 @@ static const struct field table[] = {
 
 #define TABLE_CNT (sizeof(table) / sizeof(table[0]))
 
-static const char *const records[] = {"start", "slow", "stack", "summary"};
+static const char *const records[] = {"start", "joined", "slow", "stack", "summary"};
 
 /* Lists of words. */
 static json_t *words_of(const char *what)

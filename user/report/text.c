@@ -19,6 +19,7 @@
 struct text {
 	FILE *out;
 	struct display display;
+	bool several; /* processes: each stall says whose it is */
 	struct fold fold;
 };
 
@@ -84,20 +85,47 @@ static void say_wrapped(const struct text *text, const char *label, const char *
 	fprintf(text->out, "%s\n", words);
 }
 
+static void say_target(const struct text *text, const struct run_target *target)
+{
+	char name[WORDS_TEXT_SZ], python[WORDS_TEXT_SZ];
+
+	fprintf(text->out, "watching %u %s, CPython %s", target->pid,
+		words_text(target->comm, 16, name), words_text(target->python, 10, python));
+}
+
+static void say_interpreter(const struct text *text, const struct run_target *target)
+{
+	char name[WORDS_TEXT_SZ];
+
+	if (text->display.verbose)
+		fprintf(text->out, "  interpreter %s%s\n",
+			words_tail(target->exe, (size_t)text->display.width - 30, name),
+			target->stripped == 1 ? " (stripped)" : "");
+}
+
+int text__joined(struct text *text, const struct run_joined *joined)
+{
+	char reason[WORDS_TEXT_SZ];
+
+	text->several = true;
+	say_target(text, &joined->target);
+	fprintf(text->out, ": started by %u\n", joined->parent);
+	say_interpreter(text, &joined->target);
+	for (size_t i = 0; i < joined->degraded_cnt; i++)
+		say_wrapped(text, "  note: ", words_text(joined->degraded[i], WORDS_TEXT_SZ, reason));
+	return done(text);
+}
+
 int text__start(struct text *text, const struct run_start *start)
 {
-	char threshold[WORDS_DURATION_SZ], name[WORDS_TEXT_SZ], python[WORDS_TEXT_SZ];
+	char threshold[WORDS_DURATION_SZ], name[WORDS_TEXT_SZ];
 
+	text->several = start->target_cnt > 1;
 	for (size_t i = 0; i < start->target_cnt; i++) {
-		const struct run_target *target = &start->targets[i];
-
-		fprintf(text->out, "watching %u %s, CPython %s: callbacks over %s\n", target->pid,
-			words_text(target->comm, 16, name), words_text(target->python, 10, python),
+		say_target(text, &start->targets[i]);
+		fprintf(text->out, ": callbacks over %s\n",
 			words_duration((int64_t)start->threshold_ns, threshold));
-		if (text->display.verbose)
-			fprintf(text->out, "  interpreter %s%s\n",
-				words_tail(target->exe, (size_t)text->display.width - 30, name),
-				target->stripped == 1 ? " (stripped)" : "");
+		say_interpreter(text, &start->targets[i]);
 	}
 	if (text->display.verbose)
 		fprintf(text->out, "  asyncprof %s, tier %s, kernel %s\n", start->version,
@@ -138,6 +166,7 @@ static void headline(const struct text *text, const struct stall *stall, bool kn
 {
 	char clock[WORDS_CLOCK_SZ], duration[2 * WORDS_DURATION_SZ + 16], cause[WORDS_CAUSE_SZ];
 	char name[WORDS_TEXT_SZ], title[WORDS_TEXT_SZ], head[96], who[64] = "  ", many[64];
+	char pid[16] = "";
 	const char *what = stall_title(stall);
 	int room = text->display.width, task;
 
@@ -156,7 +185,9 @@ static void headline(const struct text *text, const struct stall *stall, bool kn
 	else
 		snprintf(head, sizeof(head), "stall %s", duration);
 
-	room -= (int)(strlen(clock) + 1 + strlen(head));
+	if (text->several)
+		snprintf(pid, sizeof(pid), "%u ", stall->pid);
+	room -= (int)(strlen(clock) + 1 + strlen(pid) + strlen(head));
 	if (stall->task) {
 		task = room - (int)strlen("  task '' ") - TITLE_MIN;
 		task = task > TASK_MAX ? TASK_MAX : task < TASK_MIN ? TASK_MIN : task;
@@ -172,7 +203,7 @@ static void headline(const struct text *text, const struct stall *stall, bool kn
 	room -= (int)strlen(who);
 	words_title(stall->kind, what, room > TITLE_MIN ? (size_t)room : TITLE_MIN, title);
 
-	put(text, PAINT_DIM, "%s ", clock);
+	put(text, PAINT_DIM, "%s %s", clock, pid);
 	put(text, PAINT_RED, "%s", head);
 	fputs(who, text->out);
 	put(text, PAINT_BOLD, "%s", title);

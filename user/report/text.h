@@ -23,6 +23,7 @@ void text__free(struct text *text);
 
 /* Each flushes `out` and returns 0, or -EIO when it could not be written (closed pipe). */
 int text__start(struct text *text, const struct run_start *start);
+int text__joined(struct text *text, const struct run_joined *joined);
 int text__stall(struct text *text, const struct stall *stall);
 
 /* Folded repeats whose 10 s are over. Call it about once a second. */
