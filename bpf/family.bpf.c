@@ -26,50 +26,32 @@ static __always_inline void born_send(__u32 tgid, __u32 parent, __u32 flags)
 	emit_end(b, 1);
 }
 
-/* Does what this thread forks begin inside a callback? */
-static __always_inline __u32 inside(__u64 id)
-{
-	struct ap_thread *t = bpf_map_lookup_elem(&threads, &id);
-	__u32 tgid = id >> 32;
-
-	/* Of who is no target nothing is known. Whoever has no entry here has no callback open. */
-	if (!bpf_map_lookup_elem(&targets, &tgid) || (t && (t->depth || t->working)))
-		return AP_BORN_INSIDE;
-	return 0;
-}
-
 /* args: parent, child. A thread is born here too: a child of its own process. */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
-	__u64 id = pids_current();
-	__u32 tgid = id >> 32, flags, kept, born;
-	__u32 *own;
+	__u32 tgid = pids_current() >> 32, none = 0, born;
 
-	if (stopped || BPF_CORE_READ(child, tgid) != BPF_CORE_READ(child, pid))
+	if (stopped || BPF_CORE_READ(child, tgid) != BPF_CORE_READ(child, pid) ||
+	    !bpf_map_lookup_elem(&family, &tgid))
 		return 0;
-	own = bpf_map_lookup_elem(&family, &tgid);
-	born = own ? pids_of((__u64)child) : 0;
+	born = pids_of((__u64)child);
 	if (!born)
 		return 0;
-	kept = *own | inside(id);
-	flags = kept;
-	if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm))
-		flags |= AP_BORN_SHARES;
-	bpf_map_update_elem(&family, &born, &kept, BPF_ANY);
-	born_send(born, tgid, flags);
+	bpf_map_update_elem(&family, &born, &none, BPF_ANY);
+	born_send(born, tgid,
+		  BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm) ? AP_BORN_SHARES : 0);
 	return 0;
 }
 
 SEC("raw_tp/sched_process_exec")
 int on_family_exec(void *ctx)
 {
-	__u32 tgid = pids_current() >> 32, none = 0;
+	__u32 tgid = pids_current() >> 32;
 
-	if (stopped || bpf_map_update_elem(&family, &tgid, &none, BPF_EXIST))
-		return 0;
-	born_send(tgid, 0, AP_BORN_EXEC);
+	if (!stopped && bpf_map_lookup_elem(&family, &tgid))
+		born_send(tgid, 0, AP_BORN_EXEC);
 	return 0;
 }
 

@@ -64,8 +64,8 @@ AP_MAP struct {
 } accounts SEC(".maps");
 
 /*
- * Targets, and all that they have started, while families are followed: AP_BORN_INSIDE or 0. One
- * that finds no room is told of all the same, what it starts is not. Key: tgid.
+ * Targets, and all that they have started, while families are followed. One that finds no room is
+ * told of all the same, what it starts is not. Key: tgid; value: nothing.
  */
 AP_MAP struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -368,12 +368,7 @@ struct ap_gone {
 /* ap_born.flags */
 enum {
 	AP_BORN_EXEC = 1,	/* it called exec; else it was forked */
-	AP_BORN_SHARES = 2,	/* it has its parent's memory until it calls exec (vfork, posix_spawn) */
-	/*
-	 * It, or who forked it, was forked inside a callback, or by a process whose callbacks are not
-	 * seen: the frames of that one are on its stack, and its loop will never go on.
-	 */
-	AP_BORN_INSIDE = 4
+	AP_BORN_SHARES = 2	/* it has its parent's memory until it calls exec (vfork, posix_spawn) */
 };
 
 /* A child, or a child's child, of a target, when families are followed. head: who was born. */

@@ -125,7 +125,6 @@ static int look(struct children *c, struct child *child, uint64_t now)
 	}
 	if (target) {
 		target->parent = child->parent;
-		target->inherited = child->flags & AP_BORN_INSIDE;
 		if (!watched__attach(target, c->session, c->emit, c->ctx, &why)) {
 			add_native(c, target);
 			c->joined(c->ctx, target);
@@ -180,7 +179,6 @@ static int find_descendants(struct children *c, struct refusal *why)
 		wait_for(c, &(struct child){
 			.pid = found[i].pid,
 			.parent = found[i].parent,
-			.flags = found[i].forked ? AP_BORN_INSIDE : 0,
 			.since_ns = now,
 			.due_ns = now,
 		});

@@ -45,9 +45,9 @@ static size_t add_reasons(const struct watched *target, const char *degraded[DEG
 	if (target->unread)
 		cnt = add("some threads could not be looked at when we attached: what hung there "
 			  "before is not known", degraded, cnt);
-	if (target->inherited)
-		cnt = add("a process was forked, perhaps inside a callback of its parent: one that was "
-			  "open in it when asyncprof came is not told of", degraded, cnt);
+	if (target->doubtful)
+		cnt = add("a callback was open in a forked process when asyncprof came: it is not told "
+			  "of, since it may be the parent's", degraded, cnt);
 	return cnt;
 }
 

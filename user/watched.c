@@ -7,8 +7,10 @@
 #include <time.h>
 
 #include "target/code.h"
+#include "target/iteration.h"
 #include "target/snapshot.h"
 
+#define TICK_NS	       10000000ULL	/* of process_start_ns(): at most that much, CONFIG_HZ is 100 or more */
 #define STARTING_LOOKS 20	/* 2 s */
 #define RESTING_LOOKS  10	/* 1 s */
 #define TRIO_EVERY     5
@@ -84,6 +86,23 @@ static void describe(const struct watched *w, struct ap_target *target)
 }
 
 /*
+ * Who was forked inside a callback has its parent's frames on its stack for as long as it lives,
+ * and that loop never goes on. Its iteration began before the process did.
+ */
+static int is_own(struct watched *w, const struct ap_thread *t)
+{
+	uint64_t began;
+
+	if (!process_is_forked(w->process))
+		return 1;
+	if (!iteration_began(w->memory, &w->interpreter, t->open[0].once, &began))
+		return began >= process_start_ns(w->process) + TICK_NS;
+	/* A child that was asked for by its pid is the user's own choice. */
+	w->doubtful |= w->parent != 0;
+	return !w->parent;
+}
+
+/*
  * Tells the kernel side of callbacks that are open already, and of threads
  * without a loop; `again`: of those only, since probes tell of what runs now.
  */
@@ -107,7 +126,7 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
-		if ((again || w->inherited) && !t->plain)
+		if ((again && !t->plain) || (t->depth && !is_own(w, t)))
 			continue;
 		err = session__seed(s, pid, tid, t);
 		if (err == -ENOSPC && !w->crowded)

@@ -47,7 +47,7 @@ struct watched {
 	int crowded;		/* 1: more threads without a loop than a recording takes, 2: and told so */
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 	pid_t parent;		/* who started it, if it was found by that; 0: given by its pid */
-	bool inherited;		/* what was open when we came is its parent's: it was forked inside that */
+	bool doubtful;		/* a callback was open when we came that may be its parent's */
 	struct watched_sleep sleep[WATCHED_SLEEPS_MAX]; /* one a thread: each had one when we came */
 	unsigned int sleep_cnt;
 };

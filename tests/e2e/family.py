@@ -15,9 +15,11 @@ import judge
 import launched
 
 THRESHOLD_NS = 20000000
+HUNG = "forked before, hung"
 ROLES = ("forked before", "forked before, inside", "forked", "forked inside", "started",
-	 "started by a shell")
-INTERPRETERS = ("debian-3.11", "pyenv-3.8", "pyenv-3.13")
+	 "started by a shell", HUNG)
+WHOLE = ("debian-3.11", "pyenv-3.8")
+BY_PID = ("debian-3.13", "debian-3.15")		# whose _run_once has other locals
 LATER = 4		# that come and go
 
 
@@ -35,6 +37,22 @@ def member(target, profiler, role):
 	target.send(role)
 	target.wait("over", role=role)
 	return pid, record
+
+
+def asked_by_pid(target, hung):
+	"""Without -s, each by its pid: who hangs is told of, who lies in its parent's callback is not."""
+	pid = target.wait("ready", role="forked before, inside")["pid"]
+	with harness.Profiler(pid, hung, log="family.pids") as profiler:
+		profiler.wait_slow(lambda r: r["pid"] == hung, "that it hangs")
+		profiler.stop()
+		return hung_problems(profiler, hung) + [str(r) for r in profiler.slow() if r["pid"] == pid]
+
+
+def hung_problems(profiler, pid):
+	hung = [r for r in profiler.slow() if r["pid"] == pid and r["at_attach"]]
+	if hung and hung[0]["coro"] in ("hang", None) and hung[0]["cause"] == "pipe":
+		return []
+	return [f"{pid} hangs in a pipe, reported is {hung}"]
 
 
 def own_stalls(target, records, pid):
@@ -66,14 +84,18 @@ def watch(results, interpreter):
 	found = {}
 	with harness.Target(interpreter, "family.py", log=log) as target:
 		target.hello()
+		hung = target.wait("hangs")["pid"]
+		results.check(f"{name}: without it", asked_by_pid(target, hung))
 		with harness.Profiler(target.pid, options=("-s",), log=log) as profiler:
 			profiler.started()
+			profiler.wait_slow(lambda r: r["pid"] == hung, "that it hangs")
 			target.send("go")
 			pool = []
 			for number in range(2):
 				pool.append(target.wait("pool")["pid"] if not number else pool[0])
 				profiler.stream.wait(lambda r: joined(r, pool[0]), "that the pool is watched")
 				target.send("on")
+			target.send(HUNG)  # it goes on, and is a member as the others are
 			for role in ROLES:
 				found[role] = member(target, profiler, role)
 			first = open_files(profiler.process.pid)
@@ -87,13 +109,14 @@ def watch(results, interpreter):
 			summary = profiler.finish()
 		closed = profiler.closed()
 		for role, (pid, record) in found.items():
-			problems = own_stalls(target, closed, pid)
+			problems = own_stalls(target, [r for r in closed if not r["at_attach"]], pid)
 			if record["type"] == "joined" and role != "started by a shell" and \
 			   record["parent"] != target.pid:
 				problems.append(f"its parent is {target.pid}: {record}")
 			results.check(f"{name}: {role}", problems)
+		results.check(f"{name}: {HUNG}: its hang", hung_problems(profiler, hung))
 		strange = [r for r in profiler.slow() if r["pid"] in pool or
-			   (r["pid"] != target.pid and r["coro"] != "own_stalls")]
+			   (r["pid"] not in (target.pid, hung) and r["coro"] != "own_stalls")]
 		results.check(f"{name}: a parent's callback is not a child's", [str(r) for r in strange])
 		problems = judge.account_problems(summary)
 		if code or profiler.code:
@@ -182,6 +205,12 @@ def record(interpreter, where, log):
 
 def one(results, interpreter):
 	name = f"{interpreter['name']} -s"
+	if interpreter["name"] in BY_PID:
+		with harness.Target(interpreter, "family.py", log=f"family.{interpreter['name']}") as target:
+			target.hello()
+			hung = target.wait("hangs")["pid"]
+			results.check(f"{name}: without it", asked_by_pid(target, hung))
+		return
 	watch(results, interpreter)
 	with tempfile.TemporaryDirectory() as where:
 		results.check(f"{name}: of a program that asyncprof starts", launch(interpreter, where))
@@ -191,7 +220,7 @@ def one(results, interpreter):
 
 def run(results, interpreters):
 	for interpreter in interpreters:
-		if interpreter["name"] in INTERPRETERS:
+		if interpreter["name"] in WHOLE + BY_PID:
 			try:
 				one(results, interpreter)
 			except harness.Hang as hang:

@@ -143,7 +143,7 @@ def seen_through(python, how):
 
 def not_through_fork(python):
 	got = ask(["sh", "-c", f"{python} {PROGRAM} count; exit 5"])
-	return code_is(got, 5, ("never became Python", "not what it starts"))
+	return code_is(got, 5, ("never became Python", "-s watches what it starts"))
 
 
 def under_load(python):

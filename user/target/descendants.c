@@ -8,17 +8,15 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PF_FORKNOEXEC 0x40UL /* include/linux/sched.h */
 
 /* 0, or -1: it is gone. */
 static int read_stat(const char *pid, struct descendant *out)
 {
 	char path[64], stat[1024];
-	unsigned long flags;
 	const char *s;
 	FILE *file;
 	size_t n;
@@ -33,11 +31,10 @@ static int read_stat(const char *pid, struct descendant *out)
 	stat[n] = 0;
 	/* The name before it may hold anything. */
 	s = strrchr(stat, ')');
-	if (!s || sscanf(s + 1, " %*c %d %*d %*d %*d %*d %lu", &ppid, &flags) != 2)
+	if (!s || sscanf(s + 1, " %*c %d", &ppid) != 1)
 		return -1;
 	out->pid = (pid_t)strtol(pid, NULL, 10);
 	out->parent = ppid;
-	out->forked = flags & PF_FORKNOEXEC;
 	return 0;
 }
 

@@ -6,13 +6,11 @@
 #ifndef ASYNCPROF_DESCENDANTS_H
 #define ASYNCPROF_DESCENDANTS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 struct descendant {
 	pid_t pid, parent;
-	bool forked;	/* it runs what it was forked from: it has not called exec since */
 };
 
 /*

@@ -260,17 +260,31 @@ int frames_find_foreign(struct frames *f, uint64_t frame, struct frames_foreign 
 	return -E2BIG;
 }
 
+static int is_in(struct frames *f, const struct ap_link *link, const char *tail)
+{
+	uint64_t file;
+
+	return !link->shim && !read_word(f, link->code + f->layout->code_filename, &file) &&
+	       text_ends(f, file, tail, 0);
+}
+
+int frames_is_in(struct frames *f, uint64_t frame, const char *tail)
+{
+	struct ap_link link;
+
+	reading = f->memory;
+	return !ap_read_link(f->layout, frame, &link) && is_in(f, &link, tail);
+}
+
 int frames_run_file(struct frames *f, uint64_t frame, const char *tail)
 {
 	struct ap_link link;
-	uint64_t file;
 
 	reading = f->memory;
 	for (unsigned int i = 0; i < CHAIN_MAX && frame; i++, frame = link.previous) {
 		if (ap_read_link(f->layout, frame, &link))
 			return 0;
-		if (!link.shim && !read_word(f, link.code + f->layout->code_filename, &file) &&
-		    text_ends(f, file, tail, 0))
+		if (is_in(f, &link, tail))
 			return 1;
 	}
 	return 0;

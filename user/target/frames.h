@@ -87,6 +87,9 @@ struct frames_foreign {
  */
 int frames_find_foreign(struct frames *f, uint64_t frame, struct frames_foreign *out);
 
+/* 1 when the frame's code is of a file whose name ends so. */
+int frames_is_in(struct frames *f, uint64_t frame, const char *tail);
+
 /* 1 when code of a file whose name ends so is on the chain. */
 int frames_run_file(struct frames *f, uint64_t frame, const char *tail);
 

@@ -17,13 +17,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "target/pids.h"
 
 #define STAT_SZ	   1024
 #define IN_EXEC	   1 /* no address of a stack: there is none yet */
-#define PF_KTHREAD 0x00200000UL /* include/linux/sched.h */
+/* include/linux/sched.h */
+#define PF_FORKNOEXEC 0x00000040UL
+#define PF_KTHREAD    0x00200000UL
 
 struct process {
 	pid_t pid;
@@ -31,6 +34,7 @@ struct process {
 	int dir;
 	int mem; /* -1: no thread had memory at open */
 	uint64_t start_ticks;
+	int forked;
 	uint64_t start_stack; /* of this image, 0: not known */
 	char comm[64];
 	char command[PROCESS_COMMAND_SZ];
@@ -400,6 +404,7 @@ int process__open(pid_t pid, struct process **out, struct refusal *why)
 			     (int)pid);
 		goto out;
 	}
+	p->forked = !!(flags & PF_FORKNOEXEC);
 	p->mem = open_mem(p);
 	if (p->mem < 0) {
 		err = refuse_open(pid, p->mem == -ESRCH && !has_exited(p) ? EPERM : -p->mem, why);
@@ -443,6 +448,23 @@ int process_pidfd(const struct process *p)
 uint64_t process_start_ticks(const struct process *p)
 {
 	return p->start_ticks;
+}
+
+uint64_t process_start_ns(const struct process *p)
+{
+	struct timespec boot, mono;
+	int64_t slept;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	/* How long the machine was suspended, which the one counts and the other does not. */
+	slept = (boot.tv_sec - mono.tv_sec) * 1000000000LL + boot.tv_nsec - mono.tv_nsec;
+	return p->start_ticks * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK)) - (uint64_t)slept;
+}
+
+int process_is_forked(const struct process *p)
+{
+	return p->forked;
 }
 
 const char *process_comm(const struct process *p)

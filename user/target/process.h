@@ -42,6 +42,12 @@ int process_pidfd(const struct process *p);
 /* Kernel clock ticks after boot (field 22 of /proc/PID/stat): with the pid, its identity. */
 uint64_t process_start_ticks(const struct process *p);
 
+/* When it began, in ns of CLOCK_MONOTONIC: then, or up to a kernel clock tick later. */
+uint64_t process_start_ns(const struct process *p);
+
+/* Nothing but its parent's image: it was forked, and had not called exec when it was opened. */
+int process_is_forked(const struct process *p);
+
 enum process_state process_state(const struct process *p);
 
 /* 1 when process_state() is PROCESS_SAME. */

@@ -20,6 +20,7 @@ STALL_S = 0.06
 ENDLESS_S = 0.3		# long after the threshold
 ALONE_S = 300		# no member outlives a test that failed
 MEMBER = "FAMILY_MEMBER"
+HUNG = "forked before, hung"
 pipes = {}
 
 
@@ -31,6 +32,13 @@ async def own_stalls():
 		await truth.rest()
 
 
+async def hang(fd):
+	"""A loop of its own that hangs, before anybody looks. Past the tick in which it was forked."""
+	await asyncio.sleep(0.1)
+	truth.say(t="hangs")
+	os.read(fd, 1)
+
+
 def live(role, fd):
 	"""A member's life: ready, go, its stalls. Its facts say whose they are."""
 	say, own = truth.say, os.getpid()
@@ -39,6 +47,8 @@ def live(role, fd):
 	signal.alarm(ALONE_S)
 	for other in pipes.values():  # by which they hear that their parent has gone
 		os.close(other)
+	if role == HUNG:
+		asyncio.run(hang(fd))
 	truth.say(t="ready", role=role, parent=os.getppid())
 	if os.read(fd, 1):
 		with truth.Case(role):
@@ -92,6 +102,7 @@ def start(role, *before):
 def main():
 	fork("forked before")
 	asyncio.run(fork_in_callback("forked before, inside"))
+	fork(HUNG)
 	truth.hello()
 	assert truth.listen() == "go"
 	fork("forked")
