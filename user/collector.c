@@ -310,6 +310,8 @@ static void forget_ended(struct collector *c)
 			continue;
 		}
 		give_homeless(c, process_pid(target->process));
+		if (c->natives)
+			natives_forget(c->natives, process_pid(target->process));
 		session__forget(c->session, process_pid(target->process));
 		targets__forget(&c->targets, target);
 	}

@@ -64,7 +64,7 @@ struct stacks *natives_stacks(struct natives *n)
 }
 
 /* It may be there from before an exec. */
-static void forget(struct natives *n, pid_t pid)
+void natives_forget(struct natives *n, pid_t pid)
 {
 	size_t i;
 
@@ -82,7 +82,7 @@ int natives_add(struct natives *n, struct process *process)
 {
 	int err;
 
-	forget(n, process_pid(process));
+	natives_forget(n, process_pid(process));
 	if (n->cnt == PROCESS_MAX)
 		return -ENOSPC;
 	err = native__open(process, &n->native[n->cnt]);

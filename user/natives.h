@@ -26,9 +26,12 @@ void natives__close(struct natives *n);
 /* Where session__start() is to send perf's copies. */
 struct stacks *natives_stacks(struct natives *n);
 
-/* Its stacks will come, no more those of another image of the same pid; the process must outlive the
- * natives. 0, or a negative errno. */
+/*
+ * Its stacks will come, no more those of another image of the same pid; the process must live until
+ * the natives are closed, or forget it. 0, or a negative errno.
+ */
 int natives_add(struct natives *n, struct process *process);
+void natives_forget(struct natives *n, pid_t pid);
 
 /* Reads what perf has copied: before the ring, so that the ring's samples find it. */
 void natives_read(struct natives *n);
