@@ -222,6 +222,7 @@ struct task_struct {
 	unsigned int __state;
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct pid *thread_pid;

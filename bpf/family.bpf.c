@@ -48,10 +48,12 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 SEC("raw_tp/sched_process_exec")
 int on_family_exec(void *ctx)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 tgid = pids_current() >> 32;
 
 	if (!stopped && bpf_map_lookup_elem(&family, &tgid))
-		born_send(tgid, 0, AP_BORN_EXEC);
+		born_send(tgid, pids_of((__u64)BPF_CORE_READ(task, real_parent, group_leader)),
+			  AP_BORN_EXEC);
 	return 0;
 }
 

@@ -374,7 +374,7 @@ enum {
 /* A child, or a child's child, of a target, when families are followed. head: who was born. */
 struct ap_born {
 	struct ap_head head;
-	__u32 parent;		/* process that forked it; of an exec 0 */
+	__u32 parent;		/* process that forked it, or has adopted it; 0: none that /proc shows */
 	__u32 flags;		/* AP_BORN_* */
 };
 

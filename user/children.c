@@ -41,12 +41,16 @@ static void wait_for(struct children *c, const struct child *child)
 		*known = *child;
 		return;
 	}
-	if (c->cnt == CHILDREN_MAX)
+	if (c->cnt == CHILDREN_MAX) {
+		c->untold++;
 		return;
+	}
 	if (c->cnt == c->room) {
 		more = reallocarray(c->waiting, 2 * c->room + 16, sizeof(*more));
-		if (!more)
+		if (!more) {
+			c->untold++;
 			return;
+		}
 		c->waiting = more;
 		c->room = 2 * c->room + 16;
 	}
@@ -62,26 +66,26 @@ void children_born(struct children *c, const struct ap_born *born)
 		.since_ns = born->head.ts,
 		.due_ns = born->head.ts + FIRST_NS,
 	};
-	const struct child *known = find(c, child.pid);
 
 	if (!c->on || child.pid == c->except)
 		return;
-	/* Of an exec only who it is. */
-	if (born->flags & AP_BORN_EXEC && known)
-		child.parent = known->parent;
 	/* Found by looking, a moment before it was told of. */
 	if (!(born->flags & AP_BORN_EXEC) && targets_find(c->targets, child.pid))
 		return;
 	wait_for(c, &child);
 }
 
-/* Why it is not watched is told where it could have been; the same reason once. */
+/* Why it is not watched is told where it could have been; the same reason once, then counted. */
 static void tell(struct children *c, const struct child *child, const struct refusal *why)
 {
 	int verbosity = c->targets->options->verbosity;
 
-	if (verbosity < 0 || (verbosity == 0 && (why->code == EXIT_NO_PROCESS || why->code == c->told)))
+	if (verbosity <= 0 && why->code == EXIT_NO_PROCESS)
 		return;
+	if (verbosity < 0 || (verbosity == 0 && why->code == c->told)) {
+		c->untold++;
+		return;
+	}
 	c->told = why->code;
 	fprintf(stderr, "asyncprof: process %d, started by what is watched, is not: %s\n",
 		(int)child->pid, why->what);
@@ -122,6 +126,11 @@ static int look(struct children *c, struct child *child, uint64_t now)
 	    now - child->since_ns < GIVE_UP_NS) {
 		targets__forget(c->targets, target);
 		return 1;
+	}
+	/* It is its parent still: what was meant for the one would be there twice. */
+	if (target && process_shares_memory(target->process, child->parent)) {
+		targets__forget(c->targets, target);
+		return now - child->since_ns < GIVE_UP_NS;
 	}
 	if (target) {
 		target->parent = child->parent;
@@ -208,6 +217,9 @@ int children__start(struct children *c, struct refusal *why)
 
 void children__close(struct children *c)
 {
+	if (c->untold && c->targets->options->verbosity >= 0)
+		fprintf(stderr, "asyncprof: %u more processes that were started were not watched\n",
+			c->untold);
 	free(c->waiting);
 	c->waiting = NULL;
 	c->cnt = c->room = 0;

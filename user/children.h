@@ -37,6 +37,7 @@ struct children {
 	struct child *waiting;
 	size_t cnt, room;
 	enum exit_code told;		/* why the last one that was told of is not watched */
+	unsigned int untold;		/* that are not, and nobody was told */
 };
 
 /* From here on; with those that are there already. 0, or -1 with `why`. */

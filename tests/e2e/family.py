@@ -20,6 +20,7 @@ ROLES = ("forked before", "forked before, inside", "forked", "forked inside", "s
 	 "started by a shell", HUNG)
 WHOLE = ("debian-3.11", "pyenv-3.8")
 BY_PID = ("debian-3.13", "debian-3.15")		# whose _run_once has other locals
+SPAWN_S = 0.3
 LATER = 4		# that come and go
 
 
@@ -53,6 +54,13 @@ def hung_problems(profiler, pid):
 	if hung and hung[0]["coro"] in ("hang", None) and hung[0]["cause"] == "pipe":
 		return []
 	return [f"{pid} hangs in a pipe, reported is {hung}"]
+
+
+def let_spawn(target):
+	"""Leaves some time in which asyncprof would take who has its parent's memory for a child."""
+	fifo = target.wait("spawns")["fifo"]
+	time.sleep(SPAWN_S)
+	open(fifo, "w").close()
 
 
 def own_stalls(target, records, pid):
@@ -95,6 +103,7 @@ def watch(results, interpreter):
 				pool.append(target.wait("pool")["pid"] if not number else pool[0])
 				profiler.stream.wait(lambda r: joined(r, pool[0]), "that the pool is watched")
 				target.send("on")
+			let_spawn(target)
 			target.send(HUNG)  # it goes on, and is a member as the others are
 			for role in ROLES:
 				found[role] = member(target, profiler, role)
@@ -118,6 +127,10 @@ def watch(results, interpreter):
 		strange = [r for r in profiler.slow() if r["pid"] in pool or
 			   (r["pid"] not in (target.pid, hung) and r["coro"] != "own_stalls")]
 		results.check(f"{name}: a parent's callback is not a child's", [str(r) for r in strange])
+		known = {pid for pid, _ in found.values()} | set(pool)
+		strange = [r for r in profiler.stream.items if r["type"] == "joined" and
+			   r["target"]["pid"] not in known]
+		results.check(f"{name}: who has its parent's memory is not watched", [str(r) for r in strange])
 		problems = judge.account_problems(summary)
 		if code or profiler.code:
 			problems.append(f"exit codes {code} {profiler.code}: {target.said()} {profiler.said()}")
@@ -175,6 +188,7 @@ def record(interpreter, where, log):
 			for _ in range(2):
 				target.wait("pool")
 				target.send("on")
+			let_spawn(target)
 			pid = target.wait("ready", role="started")["pid"]
 			wait_line(live, lambda r: joined(r, pid), "that it is recorded")
 			target.send("started")

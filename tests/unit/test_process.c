@@ -2,6 +2,7 @@
 /* Is it still the process that we opened? Exit, exec, a dead main thread, strange pids. */
 #include "cmocka_all.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <poll.h>
 
@@ -262,6 +264,85 @@ static void test_escape(void **state)
 	assert_int_equal(out[0], 'z');
 }
 
+static int wait_for_end(void *fd)
+{
+	char byte;
+
+	return (int)read(*(int *)fd, &byte, 1);
+}
+
+/* As after vfork, and as after fork. */
+static void test_shares_memory(void **state)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	struct refusal why;
+	struct process *p;
+	pid_t pid;
+	int fd[2];
+
+	(void)state;
+	for (int shared = 0; shared < 2; shared++) {
+		assert_int_equal(pipe(fd), 0);
+		pid = clone(wait_for_end, stack + sizeof(stack), (shared ? CLONE_VM : 0) | SIGCHLD, fd);
+		assert_true(pid > 0);
+		assert_int_equal(process__open(pid, &p, &why), 0);
+		assert_int_equal(process_shares_memory(p, getpid()), shared);
+		assert_int_equal(process_shares_memory(p, 0), 0);
+		process__close(p);
+		assert_int_equal(write(fd[1], "", 1), 1);
+		waitpid(pid, NULL, 0);
+		close(fd[0]);
+		close(fd[1]);
+	}
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* A child that was forked, and one that has called exec. */
+static void test_birth(void **state)
+{
+	uint64_t before, after;
+	struct refusal why;
+	struct process *p;
+	pid_t pid;
+	int fd[2];
+	char byte;
+
+	(void)state;
+	for (int exec = 0; exec < 2; exec++) {
+		assert_int_equal(pipe2(fd, exec ? O_CLOEXEC : 0), 0);
+		before = now_ns();
+		pid = fork();
+		if (!pid) {
+			close(fd[0]);
+			if (exec)
+				execlp("sleep", "sleep", "1000", NULL);
+			else if (write(fd[1], "", 1) == 1)
+				for (;;)
+					pause();
+			_exit(1);
+		}
+		close(fd[1]);
+		assert_int_equal(read(fd[0], &byte, 1), !exec);
+		after = now_ns();
+		assert_int_equal(process__open(pid, &p, &why), 0);
+		assert_int_equal(process_is_forked(p), !exec);
+		/* Cut to a tick, 10 ms at most. */
+		assert_true(process_start_ns(p) + 10000000 >= before);
+		assert_true(process_start_ns(p) <= after);
+		process__close(p);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		close(fd[0]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +350,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_execed),	 cmocka_unit_test(test_main_thread_exited),
 		cmocka_unit_test(test_a_thread), cmocka_unit_test(test_no_such_process),
 		cmocka_unit_test(test_escape),	 cmocka_unit_test(test_execed_memory_kept),
+		cmocka_unit_test(test_shares_memory), cmocka_unit_test(test_birth),
 	};
 
 	if (argc == 2 && !strcmp(argv[1], "sleep"))

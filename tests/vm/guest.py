@@ -112,6 +112,17 @@ def check_report():
 		comment(out)
 
 
+def check_family():
+	"""Python that a shell starts; both end by themselves, since asyncprof waits for what it started."""
+	shell = f"env -u LD_LIBRARY_PATH {sys.executable} {PROGRAM} & sleep 60; kill $!"
+	code, out = asyncprof("-s", "-d", "4", "-j", "--", "sh", "-c", shell)
+	events = [json.loads(line) for line in out.splitlines()]
+	causes = causes_at(events, line_of("nap"))
+	check("children: the sleep and its cause", code and str(code) or
+	      [one for one, _ in causes.most_common(1)] != ["sleep"]
+	      and f"the causes are {dict(causes) or 'none'}")
+
+
 def check_kernel():
 	log = subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace").stdout
 	bad = [line for line in log.splitlines() if KERNEL_TROUBLE.search(line)]
@@ -138,6 +149,7 @@ def main():
 	check_recording(pid)
 	if os.path.exists("/tmp/r.apdb"):
 		check_report()
+	check_family()
 	check("the program lives", program.poll() is not None and f"ended with {program.returncode}")
 	program.kill()
 	program.wait()

@@ -39,7 +39,7 @@ struct run_start {
 struct run_joined {
 	int64_t unix_ns;
 	struct run_target target;
-	uint32_t parent;
+	uint32_t parent; /* process, 0: not known */
 	const char *const *degraded;
 	size_t degraded_cnt;
 };

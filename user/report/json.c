@@ -72,9 +72,10 @@ static json_t *json_of_reasons(const char *const *reasons, size_t cnt)
 
 json_t *json_of_joined(const struct run_joined *joined)
 {
-	return json_pack("{s:s, s:o, s:o, s:I, s:o}", "type", "joined", "ts",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "type", "joined", "ts",
 			 seconds(joined->unix_ns), "target", json_of_target(&joined->target),
-			 "parent", (json_int_t)joined->parent, "degraded",
+			 "parent",
+			 joined->parent ? json_integer(joined->parent) : json_null(), "degraded",
 			 json_of_reasons(joined->degraded, joined->degraded_cnt));
 }
 

@@ -37,7 +37,7 @@ static const struct field table[] = {
 	{"joined", "type", "=joined", "one more process is watched from here on (-s)"},
 	{"joined", "ts", "number", "Unix seconds"},
 	{"joined", "target", "#target", "which"},
-	{"joined", "parent", "integer", "process that started it"},
+	{"joined", "parent", "integer?", "process that started it; null: not one that /proc shows"},
 	{"joined", "degraded", "[string]", "what does not work with it, and why"},
 
 	{"target", "pid", "integer", "process"},

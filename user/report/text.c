@@ -109,7 +109,9 @@ int text__joined(struct text *text, const struct run_joined *joined)
 
 	text->several = true;
 	say_target(text, &joined->target);
-	fprintf(text->out, ": started by %u\n", joined->parent);
+	if (joined->parent)
+		fprintf(text->out, ": started by %u", joined->parent);
+	fputc('\n', text->out);
 	say_interpreter(text, &joined->target);
 	for (size_t i = 0; i < joined->degraded_cnt; i++)
 		say_wrapped(text, "  note: ", words_text(joined->degraded[i], WORDS_TEXT_SZ, reason));

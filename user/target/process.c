@@ -13,10 +13,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -465,6 +467,24 @@ uint64_t process_start_ns(const struct process *p)
 int process_is_forked(const struct process *p)
 {
 	return p->forked;
+}
+
+int process_shares_memory(const struct process *p, pid_t pid)
+{
+	struct process *other;
+	struct refusal why;
+	pid_t own;
+	long same = -1;
+
+	if (pid <= 0 || process__open(pid, &other, &why))
+		return 0;
+	own = process_own_tid(p, process_live_tid(p));
+	pid = process_own_tid(other, process_live_tid(other));
+	/* linux/kcmp.h; a kernel without CONFIG_KCMP does not tell. */
+	if (own > 0 && pid > 0)
+		same = syscall(SYS_kcmp, own, pid, KCMP_VM, 0, 0);
+	process__close(other);
+	return same == 0;
 }
 
 const char *process_comm(const struct process *p)

@@ -48,6 +48,9 @@ uint64_t process_start_ns(const struct process *p);
 /* Nothing but its parent's image: it was forked, and had not called exec when it was opened. */
 int process_is_forked(const struct process *p);
 
+/* 1: it has the same memory as the process that /proc calls `pid` (vfork); 0: not, or not known. */
+int process_shares_memory(const struct process *p, pid_t pid);
+
 enum process_state process_state(const struct process *p);
 
 /* 1 when process_state() is PROCESS_SAME. */

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import truth
@@ -93,6 +94,17 @@ async def use_pool():
 			await loop.run_in_executor(None, truth.listen)
 
 
+def spawn_slowly():
+	"""posix_spawn: until its exec the child has our memory; that waits for the harness to write."""
+	with tempfile.TemporaryDirectory() as where:
+		fifo = os.path.join(where, "fifo")
+		os.mkfifo(fifo)
+		truth.say(t="spawns", fifo=fifo)
+		done = [(os.POSIX_SPAWN_OPEN, 9, fifo, os.O_RDONLY, 0)]
+		os.waitpid(os.posix_spawn(sys.executable, [sys.executable, "-c", "pass"], os.environ,
+					  file_actions=done), 0)
+
+
 def start(role, *before):
 	fd = pipe_to(role)
 	env = dict(os.environ, **{MEMBER: f"{role} {fd}"})
@@ -110,6 +122,7 @@ def main():
 	start("started")
 	start("started by a shell", "sh", "-c", '"$@"; true', "sh")
 	asyncio.run(use_pool())
+	spawn_slowly()
 	while True:
 		word = truth.listen()
 		if word == "bye":
