@@ -20,7 +20,7 @@ ROLES = ("forked before", "forked before, inside", "forked", "forked inside", "s
 	 "started by a shell", HUNG)
 WHOLE = ("debian-3.11", "pyenv-3.8")
 BY_PID = ("debian-3.13", "debian-3.15")		# whose _run_once has other locals
-SPAWN_S = 0.3
+SPAWN_S = 1		# an attach takes a third of it
 LATER = 4		# that come and go
 
 
@@ -56,10 +56,10 @@ def hung_problems(profiler, pid):
 	return [f"{pid} hangs in a pipe, reported is {hung}"]
 
 
-def let_spawn(target):
+def let_spawn(target, seconds=0):
 	"""Leaves some time in which asyncprof would take who has its parent's memory for a child."""
 	fifo = target.wait("spawns")["fifo"]
-	time.sleep(SPAWN_S)
+	time.sleep(seconds)
 	open(fifo, "w").close()
 
 
@@ -103,7 +103,7 @@ def watch(results, interpreter):
 				pool.append(target.wait("pool")["pid"] if not number else pool[0])
 				profiler.stream.wait(lambda r: joined(r, pool[0]), "that the pool is watched")
 				target.send("on")
-			let_spawn(target)
+			let_spawn(target, SPAWN_S)
 			target.send(HUNG)  # it goes on, and is a member as the others are
 			for role in ROLES:
 				found[role] = member(target, profiler, role)
