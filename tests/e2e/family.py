@@ -210,7 +210,8 @@ def record(interpreter, where, log):
 	for records in said:
 		blocked = sum(r["ms"] for r in records if r["type"] == "stack" and r["pid"] == pid and
 			      r["kind"] == "blocked" and r["coro"] and r["coro"].endswith("own_stalls"))
-		if blocked * 1e6 < slept * 0.9:
+		# Not all of it: on a busy machine it comes late to sleep, and late back.
+		if not 0 < blocked * 1e6 <= slept + judge.ROUND_NS:
 			problems.append(f"{pid} slept {slept / 1e6} ms, recorded are {blocked}")
 	if code or later.returncode:
 		problems.append(f"exit codes {code}, {later.returncode}: {later.stderr}")
