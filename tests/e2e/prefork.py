@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 """A prefork server (gunicorn, uvicorn's workers) under load through two graceful reloads, with
-asyncprof on all its processes and without: every request is answered, by three generations of
+asyncprof on it and all that it forks, then and later, and without: every request is answered, by three generations of
 workers, and the server ends with 0 and reports no error. The probes' breakpoints are in what it forks.
 """
 import os
@@ -91,7 +91,7 @@ def reload(master, workers, load):
 
 def reload_watched(master, workers, load, log):
 	"""(next workers, problems, hits)"""
-	with harness.Profiler(master, *workers, log=log) as profiler:
+	with harness.Profiler(master, options=("-s",), log=log) as profiler:
 		start = profiler.started()
 		following = reload(master, workers, load)
 		if profiler.process.poll() is not None:
