@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
 """A prefork server (gunicorn, uvicorn's workers) under load through two graceful reloads, with
-asyncprof on it and all that it forks, then and later, and without: every request is answered, by three generations of
-workers, and the server ends with 0 and reports no error. The probes' breakpoints are in what it forks.
+asyncprof -s on it and without: every request is answered, by three generations of workers, and the
+server ends with 0 and reports no error. The probes' breakpoints are in what it forks meanwhile.
 """
 import os
 import signal
