@@ -115,8 +115,20 @@ def end_group(process):
 	process.wait()
 
 
-def check_records(text, pid, exec_ts=None):
-	"""Every stall is of that process, and of one image: the first, if it ran at asyncprof's `start`."""
+def members(records):
+	"""Whom they say that asyncprof watched."""
+	for record in records:
+		if record["type"] == "start":
+			yield from (target["pid"] for target in record["targets"])
+		elif record["type"] == "joined":
+			yield record["target"]["pid"]
+
+
+def check_records(text, pid, exec_ts=None, follows=False):
+	"""
+	Every stall is of that process, and of one image: the first, if it ran at asyncprof's `start`.
+	With -s of it or what it has forked, and of any image.
+	"""
 	problems, images, records = [], set(), []
 	for line in text.split("\n"):
 		if line:
@@ -124,14 +136,15 @@ def check_records(text, pid, exec_ts=None):
 				records.append(json.loads(line))
 			except ValueError:
 				problems.append(f"no JSON: {line[:100]!r}")
+	watched = set(members(records)) if follows else {pid}
 	for record in records:
 		if record["type"] != "slow":
 			continue
-		owner, _, image = (record["task"] or f"{pid}.").partition(".")
-		images |= {image} if image else set()
-		if record["pid"] != pid or owner != str(pid):
-			problems.append(f"of another one than {pid}: {record['pid']} {record['task']}")
-	if exec_ts and records and records[0]["ts"] < exec_ts:
+		owner, _, image = (record["task"] or f"{record['pid']}.").partition(".")
+		images |= {image} if image and not follows else set()
+		if record["pid"] not in watched or owner != str(record["pid"]):
+			problems.append(f"of another one than {watched}: {record['pid']} {record['task']}")
+	if exec_ts and records and records[0]["ts"] < exec_ts and not follows:
 		images.add("1")
 	if len(images) > 1:
 		problems.append(f"of program images {images}, and it was asked for one")
@@ -146,8 +159,12 @@ def reason(err):
 	return re.sub(r"process \d+( \(\S+\))?|asyncprof: |;.*|with pid \d+", "", err, flags=re.S).strip()
 
 
-def race(python, kind, watched, chance):
-	"""(problems, what came of it) of one target with one asyncprof; `watched`: not while it attaches."""
+def race(python, kind, watched, follows, chance):
+	"""
+	(problems, what came of it) of one target with one asyncprof; `watched`: not while it attaches;
+	`follows`: with what it starts.
+	"""
+	options = ("-s",) if follows else ()
 	seconds, watch = chance.random() * (WATCH_S if watched else ATTACH_S), chance.random() * WATCH_S
 	process = subprocess.Popen([python, PROGRAM, "lasts" if kind == "is killed" else kind,
 				    str(seconds)], env=environment(), stdin=subprocess.PIPE,
@@ -157,7 +174,7 @@ def race(python, kind, watched, chance):
 			process.stdout.readline()
 		else:
 			time.sleep(START_S * 2 * chance.random())
-		run = Run(process.pid, "-d", f"{watch + 0.05:.3f}")
+		run = Run(process.pid, "-d", f"{watch + 0.05:.3f}", *options)
 		if watched:
 			run.wait_first()
 		process.stdin.close()
@@ -169,10 +186,10 @@ def race(python, kind, watched, chance):
 		end_group(process)
 	with process.stdout:
 		said = re.search(r"exec (\S+)", process.stdout.read())
-	problems, records = check_records(run.out, process.pid, said and float(said.group(1)))
+	problems, records = check_records(run.out, process.pid, said and float(said.group(1)), follows)
 	if watched and run.code:
 		problems.append("it was there, and was refused")
-	return [f"{kind} after {seconds:.3f} s: {one}" for one in problems + run.problems("summary")], \
+	return [f"{kind} after {seconds:.3f} s{' -s' if follows else ''}: {one}" for one in problems + run.problems("summary")], \
 		reason(run.err) or ("stalls" if any(r["type"] == "slow" for r in records) else "no stall")
 
 
@@ -203,8 +220,8 @@ def tally(words):
 
 
 def races(python, seed, cnt):
-	return [(race, python, KINDS[i // 2 % len(KINDS)], i % 2, random.Random(f"{seed} {i}"))
-		for i in range(cnt)]
+	return [(race, python, KINDS[i // 2 % len(KINDS)], i % 2, i // 2 // len(KINDS) % 2,
+		 random.Random(f"{seed} {i}")) for i in range(cnt)]
 
 
 def starts(python, seed, cnt):
