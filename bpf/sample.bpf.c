@@ -79,8 +79,10 @@ static __always_inline int take_sample(struct ap_thread *t, __u32 index, int see
 	late = o->start_ts && now - o->start_ts >= t->long_ns;
 	if (flags && t->record & AP_REC_NATIVE)
 		flags |= AP_T_NATIVE;
-	if (index != RULE_ITERATION && !o->named && (flags || late))
+	if (index != RULE_ITERATION && !o->named && (flags || late)) {
+		name_py_task(t, index);
 		name_send(t, index, 1);
+	}
 	if (late || (flags && (o->start_ts || t->plain)))
 		send_sample(t, index, seen, late ? flags : flags | AP_T_EARLY, now, ctx);
 	else

@@ -297,6 +297,8 @@ int on_switch(struct bpf_raw_tracepoint_args *ctx)
 	index = t->depth ? t->depth - 1 : RULE_ITERATION;
 	b->seq = rule_open(t, index)->seq;
 	b->seen = rule_look(t, index, block, ap_current_frame(&t->layout, t->tstate));
+	if (b->seen == AP_SEEN_UNDER)
+		name_py_task(t, index);
 	/* While the callback runs its task can't have been freed. */
 	if (t->record & AP_REC_POINTS && index != RULE_ITERATION && !rule_open(t, index)->named)
 		name_send(t, index, 1);

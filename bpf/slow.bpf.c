@@ -6,6 +6,7 @@
 #include "rule.bpf.h"
 #include "slow.bpf.h"
 #include "emit.bpf.h"
+#include "attribute.h"
 
 #define LINETABLE_SMALL 512
 #define LINETABLE_LARGE 16384
@@ -228,6 +229,37 @@ static __always_inline int is_step(struct ap_layout *l, __u64 code)
 	return word == 0x706574735f5fULL || word == 0x7075656b61775f5fULL;
 }
 
+__noinline __u64 name_of_py_task(struct ap_thread *t, __u64 object)
+{
+	return t ? ap_task_name(&t->layout, object) : 0;
+}
+
+/*
+ * No probe tells when a Task in Python is freed: what it is called is read at
+ * the first sight of its step running, and kept until the step is named. Other
+ * callbacks cost a comparison, bound methods five reads.
+ */
+__noinline int name_py_task(struct ap_thread *t, __u32 index)
+{
+	struct ap_open *o;
+	__u64 str;
+
+	if (!t || index >= AP_OPEN_MAX)
+		return 0;
+	o = rule_open(t, index);
+	if (o->named || !t->method_type || o->type != t->method_type || o->flags & AP_F_LEAVES ||
+	    t->py_task_seq == o->seq)
+		return 0;
+	t->py_task_seq = o->seq;
+	t->py_task_name.text = (struct ap_text){};
+	if (!is_step(&t->layout, read_word(o->word2 + t->layout.function_code)))
+		return 0;
+	str = name_of_py_task(t, o->word3);
+	if (type_class(t, read_word(str + 8)) == TYPE_STR)
+		name_read(t, str, &t->py_task_name);
+	return 0;
+}
+
 /* A builtin is named by its PyMethodDef; the bound one that wakes a C Task stands for the task. */
 static __always_inline void name_builtin(struct ap_open *o, __u64 def, struct ap_name *n)
 {
@@ -263,6 +295,8 @@ static __always_inline void name_inner(struct ap_thread *t, struct ap_open *o, s
 	if (n->callee == AP_CALLEE_METHOD && is_step(l, code)) {
 		n->callee = AP_CALLEE_TASK;
 		n->task = o->word3;
+		if (t->py_task_seq == o->seq)
+			n->task_name = t->py_task_name;
 	}
 }
 

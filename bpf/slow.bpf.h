@@ -11,6 +11,9 @@ int slow_send(struct ap_thread *t, __u32 index, __u32 end, __u64 hi);
 /* Who a callback is; `alive`: its task can't have been freed. */
 int name_send(struct ap_thread *t, __u32 index, int alive);
 
+/* At a sight of callback `index` running: what its task is called, if that is one in Python. */
+int name_py_task(struct ap_thread *t, __u32 index);
+
 /* Who the eager task is that callback `index` runs inside, by the number that it has got. */
 int name_child(struct ap_thread *t, __u32 index, __u64 child);
 

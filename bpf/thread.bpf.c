@@ -81,6 +81,7 @@ __noinline int thread_make(__u64 id, int sure)
 	t->threshold_ns = target->threshold_ns;
 	t->long_ns = target->long_ns;
 	t->collecting = target->collecting;
+	t->method_type = target->method_type;
 	t->has_loop_probe = target->has_loop_probe;
 	t->record = target->record;
 	t->plain = plain;

@@ -58,6 +58,14 @@ struct ap_layout {
 	__u16 task_coro, task_name, task_state;	/* TaskObj (Modules/_asynciomodule.c) */
 	__u16 handle_callback;		/* asyncio.events.Handle._callback */
 
+	/* The attributes of an instance (attribute.h) */
+	__u16 type_cached_keys;		/* PyHeapTypeObject.ht_cached_keys; AP_NO_OFFSET: always a dict */
+	__u16 object_values;		/* 3.11: a pointer so far before the object, else AP_NO_OFFSET */
+	__u16 values_data;		/* PyDictValues.values */
+	__u16 dict_keys, dict_values;
+	__u16 keys_cnt, keys_indices;	/* PyDictKeysObject.dk_nentries, .dk_indices */
+	__u16 keys_index_bytes;		/* .dk_log2_index_bytes; AP_NO_OFFSET: by .dk_size at 8 */
+
 	/* To the task that runs now: by one of the last two; AP_NO_OFFSET both: not known */
 	__u16 type_module;		/* PyHeapTypeObject.ht_module */
 	__u16 module_state;		/* PyModuleObject.md_state */

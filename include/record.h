@@ -434,6 +434,7 @@ struct ap_thread {
 	__u64 threshold_ns;
 	__u64 long_ns;		/* blocks from here on are sent at once, samples too */
 	__u64 collecting;	/* address of gc.collecting, 0: unknown */
+	__u64 method_type;	/* address of PyMethod_Type, 0: unknown */
 	__u64 has_loop_probe;	/* when it was made; it may have come since */
 	__u64 tstate;
 	__u64 run_code;		/* the code of Handle._run, once learned */
@@ -456,6 +457,8 @@ struct ap_thread {
 	__u32 plain;		/* 1: it has run no loop; here for a recording of threads */
 	__u32 shims;		/* C shims above the callback, at the last look */
 	__u64 asyncio_state;	/* of the _asyncio module, checked; 0: not known */
+	__u64 py_task_seq;	/* of which callback `py_task_name` is */
+	struct ap_text_name py_task_name;	/* of a Task in Python, read while its step certainly ran */
 	__u64 out_ts, out_clock, out_run_delay, out_exec;
 	__u64 out_pcount;
 	struct ap_account account;
@@ -482,6 +485,7 @@ struct ap_target {
 	__u64 threshold_ns;
 	__u64 long_ns;
 	__u64 collecting;
+	__u64 method_type;
 	__u32 has_loop_probe;	/* 1: _set_running_loop is probed, so iterations can be trusted */
 	__u32 has_task_probe;	/* 1: Task tp_dealloc is probed, so a task not seen to die is alive */
 	__u32 record;		/* AP_REC_* */

@@ -113,15 +113,14 @@ class Judge:
 			return r["kind"] == "callback" and r["callback"] in names
 		if not truth.get("task"):
 			return True
-		# The name of a Task that is written in Python is not known, and not made up.
-		task = truth["task"] if truth.get("in_c", True) else None
-		# Nor has its coroutine's frame a qualified name before 3.11.
-		coros = [truth["coro"]]
-		if task is None:
+		tasks, coros = [truth["task"]], [truth["coro"]]
+		if not truth.get("in_c", True):
+			# Of a Task in Python the coroutine is known by its frame, which has no qualified name
+			# before 3.11; and like the name only if it was seen to run, which gives a stack.
 			coros.append(truth["coro"].rsplit(".", 1)[-1])
-			# It is known from the stack alone, and there may be none: no tick fell into it.
+			tasks += [] if r["stack"] else [None]
 			coros += [] if r["stack"] else [None]
-		return (r["kind"], r["task"]) == ("task", task) and r["coro"] in coros
+		return r["kind"] == "task" and r["task"] in tasks and r["coro"] in coros
 
 	def compare(self, truth, report, needed):
 		r, problems = report.record, []

@@ -343,6 +343,178 @@ static void test_callback_names(void **state)
 	assert_int_equal(n.callee, AP_CALLEE_UNKNOWN);
 }
 
+#define DICT	(OBJECT + 0x1800)
+#define KEYS	(OBJECT + 0x1a00)
+#define VALUES	(OBJECT + 0x1e00)
+#define SELF	(OBJECT + 0x400)
+#define SELF_OF (OBJECT + 0x600) /* its type */
+
+/* `SELF.__step` as the loop calls it. */
+static struct ap_name read_py_task(void)
+{
+	uint64_t function = put_object(OBJECT + 0x100, OBJECT + 0x800, "function");
+
+	put_code();
+	fake_word(mem, CODE + layout.code_name, string("__step"));
+	fake_word(mem, function + layout.function_code, CODE);
+	fake_word(mem, SELF + 8, SELF_OF);
+	return read_name("method", function, SELF, 0);
+}
+
+/* `_loop`, `_callbacks`, `_name`, `_coro`, as a dict of strings alone has them, or one of any keys. */
+static uint64_t put_keys(int of_strings, uint64_t value)
+{
+	static const char *const names[] = {"_loop", "_callbacks", "_name", "_coro"};
+	uint64_t head = 3 | 3 << 8 | (uint64_t)of_strings << 16;
+	uint64_t at = KEYS + layout.keys_indices + 8;
+
+	fake_word(mem, KEYS + 8, layout.keys_index_bytes == AP_NO_OFFSET ? 8 : head);
+	fake_word(mem, KEYS + layout.keys_cnt, 4);
+	for (size_t i = 0; i < 4; i++) {
+		at += of_strings ? 0 : 8;
+		fake_word(mem, at, string(names[i]));
+		fake_word(mem, at + 8, i == 2 ? value : value ? OBJECT : 0);
+		at += 16;
+	}
+	return KEYS;
+}
+
+static uint64_t put_name(const char *type)
+{
+	return put_object(string("worker"), OBJECT + 0xa00, type);
+}
+
+/* The attributes are in a dict of its own. */
+static void put_in_dict(int of_strings)
+{
+	fake_word(mem, DICT + layout.dict_keys, put_keys(of_strings, put_name("str")));
+}
+
+static void is_worker(void)
+{
+	struct ap_name n = read_py_task();
+
+	assert_int_equal(n.callee, AP_CALLEE_TASK);
+	assert_int_equal(n.task, SELF);
+	is_text(&n.task_name, "worker");
+}
+
+static void is_nameless(void)
+{
+	struct ap_name n = read_py_task();
+
+	assert_int_equal(n.callee, AP_CALLEE_TASK);
+	assert_int_equal(n.task_name.text.width, 0);
+	assert_int_equal(n.task_number, 0);
+}
+
+static void test_py_task_with_dict(void **state)
+{
+	struct refusal why;
+
+	/* 3.8 to 3.10: where the type says; keys of any type */
+	(void)state;
+	assert_int_equal(layout_fill(0x030812f0, 0, NULL, 0, &layout, &why), 0);
+	is_nameless();
+	fake_word(mem, SELF_OF + 288, 0x60);
+	is_nameless();
+	fake_word(mem, SELF + 0x60, DICT);
+	put_in_dict(0);
+	is_worker();
+	/* keys that instances share: the values lie apart */
+	put_keys(0, 0);
+	fake_word(mem, DICT + layout.dict_values, VALUES);
+	is_nameless();
+	fake_word(mem, VALUES + 16, put_name("str"));
+	is_nameless(); /* a Task has a coroutine */
+	fake_word(mem, VALUES + 24, OBJECT);
+	is_worker();
+	/* another type's object is no name */
+	fake_word(mem, VALUES + 16, put_name("MyStr"));
+	is_nameless();
+	/* sizes that are none */
+	fake_word(mem, VALUES + 16, put_name("str"));
+	for (uint64_t size = 0x100; size; size <<= 8) {
+		fake_word(mem, KEYS + 8, size);
+		is_nameless();
+	}
+	fake_word(mem, KEYS + 8, 8);
+	fake_word(mem, KEYS + layout.keys_cnt, ~0ULL);
+	is_worker();
+	fake_word(mem, KEYS + layout.keys_cnt, 2);
+	is_nameless();
+	fake_word(mem, KEYS + layout.keys_cnt, 3);
+	is_nameless();
+}
+
+static void test_py_task_with_values(void **state)
+{
+	uint64_t flags = 1 << 4;
+	struct refusal why;
+
+	(void)state;
+	/* 3.11: a pointer to them, or a dict */
+	assert_int_equal(layout_fill(0x030b02f0, 0, NULL, 0, &layout, &why), 0);
+	fake_word(mem, SELF_OF + 168, flags);
+	fake_word(mem, SELF_OF + layout.type_cached_keys, put_keys(1, 0));
+	fake_word(mem, SELF - 32, VALUES);
+	fake_word(mem, VALUES + 16, put_name("str"));
+	fake_word(mem, VALUES + 24, OBJECT);
+	is_worker();
+	fake_word(mem, SELF - 24, DICT);
+	is_nameless();
+	put_in_dict(1);
+	is_worker();
+	put_in_dict(0);
+	is_worker();
+	/* 3.12: the same word for both */
+	assert_int_equal(layout_fill(0x030c01f0, 0, NULL, 0, &layout, &why), 0);
+	fake_word(mem, SELF_OF + layout.type_cached_keys, put_keys(1, 0));
+	fake_word(mem, SELF - 24, VALUES - 1);
+	fake_word(mem, VALUES + 16, put_name("str"));
+	is_worker();
+	fake_word(mem, SELF - 24, 0);
+	is_nameless();
+	/* 3.13: behind the object, if its type says so */
+	layout.values_data = 8;
+	fake_word(mem, SELF_OF + 32, 0x50);
+	fake_word(mem, SELF + 0x50 + 8 + 16, put_name("str"));
+	fake_word(mem, SELF + 0x50 + 8 + 24, OBJECT);
+	is_nameless();
+	fake_word(mem, SELF_OF + 168, flags | 1 << 2);
+	is_worker();
+	/* no dict at all */
+	fake_word(mem, SELF_OF + 168, 0);
+	is_nameless();
+}
+
+/* Wherever reading ends, there is a whole name or none. */
+static void test_py_task_faults(void **state)
+{
+	struct refusal why;
+	uint64_t strings;
+	unsigned long cnt;
+
+	(void)state;
+	assert_int_equal(layout_fill(0x030b02f0, 0, NULL, 0, &layout, &why), 0);
+	fake_word(mem, SELF_OF + 168, 1 << 4);
+	fake_word(mem, SELF - 24, DICT);
+	put_in_dict(1);
+	is_worker();
+	cnt = mem->reads;
+	strings = next_string;
+	for (unsigned long at = 1; at <= cnt; at++) {
+		struct ap_name n;
+
+		mem->reads = 0;
+		mem->fault_at = at;
+		n = read_py_task();
+		if (n.task_name.text.width)
+			is_text(&n.task_name, "worker");
+		next_string = strings;
+	}
+}
+
 static int stop(void **state)
 {
 	(void)state;
@@ -360,6 +532,9 @@ int main(void)
 		cmocka_unit_test_setup(test_task_names, start),
 		cmocka_unit_test_setup(test_foreign_names, start),
 		cmocka_unit_test_setup(test_callback_names, start),
+		cmocka_unit_test_setup(test_py_task_with_dict, start),
+		cmocka_unit_test_setup(test_py_task_with_values, start),
+		cmocka_unit_test_setup(test_py_task_faults, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, stop);

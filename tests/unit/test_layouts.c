@@ -49,7 +49,7 @@ static void words_3_13(uint64_t debug[LAYOUT_DEBUG_WORDS])
 		{5, 632},  {9, 7344}, {10, 7392}, {18, 7760}, {21, 8},	 {23, 72},
 		{24, 152}, {25, 160}, {29, 8},	  {30, 0},    {31, 56},	 {32, 72},
 		{33, 70},  {35, 112}, {36, 120},  {37, 128},  {38, 136}, {39, 68},
-		{43, 200}, {47, 24},  {68, 32},	  {69, 16},   {70, 40},	 {72, 208},
+		{43, 200}, {47, 24},  {56, 48},	  {57, 32},   {58, 40},	 {68, 32},	  {69, 16},   {70, 40},	 {72, 208},
 	};
 
 	memset(debug, 0, LAYOUT_DEBUG_WORDS * sizeof(*debug));
@@ -84,6 +84,7 @@ static void test_old_versions(void **state)
 		assert_int_equal(layout.frame_size, row[i].frame_size);
 		assert_int_equal(layout.gil_last_holder, row[i].holder);
 		assert_int_equal(layout.gil_in_runtime, row[i].minor < 12);
+		assert_int_equal(layout.keys_index_bytes, row[i].minor < 11 ? AP_NO_OFFSET : 9);
 		assert_true(layout.frame_size <= AP_FRAME_WORDS * 8);
 	}
 }
@@ -183,6 +184,8 @@ static void test_impossible_debug_offsets(void **state)
 		{72, 248, "interp_collecting"},
 		{10, 194904, "interp_collecting"},
 		{66, 48, "bytes_data"},
+		{57, 48, "dict_keys"},
+		{58, 41, "dict_values"},
 		{34, 136, "code_linetable"}, /* the structure would end before it */
 		{28, 56, "frame_instr"},
 		{19, 0, "thread_next"},

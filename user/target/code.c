@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+static int ap_read(void *dst, __u32 size, __u64 addr);
+#include "attribute.h"
+
 #define BUILTIN_DEF 16 /* PyCFunctionObject.m_ml */
 #define TYPE_WORD    8 /* ob_type of every object, builds with a GIL */
 #define TYPE_NAME_SZ 32
@@ -22,6 +25,14 @@ static int read_word(struct memory *m, uint64_t addr, uint64_t *word)
 	if (addr < 4096 || addr >= 1ULL << 47)
 		return -EFAULT;
 	return memory_read(m, addr, word, sizeof(*word));
+}
+
+/* attribute.h reads without a context: whose memory, for the time of one call. */
+static _Thread_local struct memory *reading;
+
+static int ap_read(void *dst, __u32 size, __u64 addr)
+{
+	return addr < 4096 || addr >= 1ULL << 47 ? -EFAULT : memory_read(reading, addr, dst, size);
 }
 
 /* A C string, cut to `size`; it may end where its page does. */
@@ -174,22 +185,32 @@ static uint64_t read_number(struct memory *m, const struct ap_layout *l, uint64_
 	return digit[0] | (uint64_t)digit[1] << 30;
 }
 
+/* `value` is what the task keeps as its name. */
+static void name_of_value(struct memory *m, const struct ap_layout *l, uint64_t value,
+			  struct ap_name *out)
+{
+	char type[TYPE_NAME_SZ];
+	uint64_t word;
+
+	if (read_word(m, value + TYPE_WORD, &word))
+		return;
+	read_type_name(m, l, word, type, sizeof(type));
+	if (!strcmp(type, "str"))
+		code_read_text(m, l, value, &out->task_name.text, out->task_name.data,
+			       sizeof(out->task_name.data));
+	else if (!strcmp(type, "int"))
+		out->task_number = read_number(m, l, value);
+}
+
 static void name_of_task(struct memory *m, const struct ap_layout *l, struct ap_name *out)
 {
 	uint64_t word, coro, name;
-	char type[TYPE_NAME_SZ];
 
 	if (!read_word(m, out->task + l->task_coro, &coro) &&
 	    !read_word(m, coro + l->coro_qualname, &word))
 		code_read_text(m, l, word, &out->coro.text, out->coro.data, sizeof(out->coro.data));
-	if (read_word(m, out->task + l->task_name, &name) || read_word(m, name + TYPE_WORD, &word))
-		return;
-	read_type_name(m, l, word, type, sizeof(type));
-	if (!strcmp(type, "str"))
-		code_read_text(m, l, name, &out->task_name.text, out->task_name.data,
-			       sizeof(out->task_name.data));
-	else if (!strcmp(type, "int"))
-		out->task_number = read_number(m, l, name);
+	if (!read_word(m, out->task + l->task_name, &name))
+		name_of_value(m, l, name, out);
 }
 
 static void name_of_builtin(struct memory *m, const struct ap_open *open, struct ap_name *out)
@@ -259,6 +280,8 @@ static void name_of_inner(struct memory *m, const struct ap_layout *l, const str
 	if (out->callee == AP_CALLEE_METHOD && is_step(m, l, code)) {
 		out->callee = AP_CALLEE_TASK;
 		out->task = open->word3;
+		reading = m;
+		name_of_value(m, l, ap_task_name(l, out->task), out);
 	}
 }
 

@@ -535,6 +535,7 @@ int interpreter__find(const struct process *p, struct memory *m, struct interpre
 	set_build(s.elf, out);
 	out->runtime = s.bias + sym.runtime;
 	out->code_type = loaded(&s, sym.code_type);
+	out->method_type = loaded(&s, sym.method_type);
 	if (find_version(&s, &sym, out, why) || find_asyncio(&s, out, &asyncio, why) ||
 	    find_layout(&s, &sym, asyncio.task_basicsize, out, why) || find_state(&s, out, why) ||
 	    check_fit(&s, &sym, out, why) || find_sites(&s, &sym, &asyncio, out, why))
@@ -591,6 +592,7 @@ void interpreter_target(const struct interpreter *in, uint64_t threshold_ns, str
 	out->threshold_ns = threshold_ns;
 	out->long_ns = threshold_ns / 4 < LONG_MAX_NS ? threshold_ns / 4 : LONG_MAX_NS;
 	out->collecting = in->collecting;
+	out->method_type = in->method_type;
 	out->has_loop_probe = in->set_running_loop.cost != SITE_NONE;
 	out->has_task_probe = in->task_dealloc.cost != SITE_NONE;
 }

@@ -47,6 +47,7 @@ struct interpreter {
 	uint64_t gil_holder; /* of last_holder */
 	uint64_t collecting; /* of gc.collecting */
 	uint64_t code_type;  /* of PyCode_Type */
+	uint64_t method_type; /* of PyMethod_Type */
 
 	struct site context_run;      /* always there */
 	struct site set_running_loop; /* cost SITE_NONE: not there */

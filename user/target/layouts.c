@@ -92,6 +92,19 @@ static const struct field fields[] = {
 	/* Handle.__slots__, Lib/asyncio/events.py, sorted by type_new(): _args 16, _callback 24 */
 	FIELD(handle_callback,             24,   24,   24,   24,   24,   24,   24,   24),
 	/*
+	 * PyHeapTypeObject, Include/cpython/object.h; _PyObject_ValuesPointer(), pycore_object.h (3.11);
+	 * struct _dictvalues and _dictkeysobject, pycore_dict.h (Objects/dict-common.h before 3.11);
+	 * PyDictObject, Include/cpython/dictobject.h.
+	 */
+	FIELD(type_cached_keys,            NO,   NO,   NO,  872,  880,  880,  880,  888),
+	FIELD(object_values,               NO,   NO,   NO,   32,   NO,   NO,   NO,   NO),
+	FIELD(values_data,                  0,    0,    0,    0,    0,    8,    8,    8),
+	FIELD(dict_keys,                   32,   32,   32,   32,   32,   32,   32,   32),
+	FIELD(dict_values,                 40,   40,   40,   40,   40,   40,   40,   40),
+	FIELD(keys_cnt,                    32,   32,   32,   24,   24,   24,   24,   24),
+	FIELD(keys_indices,                40,   40,   40,   32,   32,   32,   32,   32),
+	FIELD(keys_index_bytes,            NO,   NO,   NO,    9,    9,    9,    9,    9),
+	/*
 	 * PyHeapTypeObject, Include/cpython/object.h; PyModuleObject, pycore_moduleobject.h; asyncio_state,
 	 * Modules/_asynciomodule.c, where current_tasks is {loop: task}; 3.14 has it in the thread state,
 	 * and .AsyncioDebug says where. Only where tasks can be eager.
@@ -141,7 +154,7 @@ static const struct task_row {
  * well: a field that does not end within it is none.
  */
 #define MINOR_DEBUG 13
-enum { RUNTIME, INTERP, THREAD, FRAME, CODE, TYPE, LONG, BYTES, STR, GC };
+enum { RUNTIME, INTERP, THREAD, FRAME, CODE, TYPE, DICT, LONG, BYTES, STR, GC };
 
 static const uint16_t sizes[][MINOR_LAST - MINOR_DEBUG + 1] = {
 	/*		3.13 3.14 3.15 */
@@ -151,6 +164,7 @@ static const uint16_t sizes[][MINOR_LAST - MINOR_DEBUG + 1] = {
 	[FRAME] =	{ 28,  31,  39 },
 	[CODE] =	{ 34,  39,  47 },
 	[TYPE] =	{ 46,  52,  60 },
+	[DICT] =	{ 56,  66,  78 },
 	[LONG] =	{ 61,  71,  83 },
 	[BYTES] =	{ 64,  74,  86 },
 	[STR] =		{ 67,  77,  89 },
@@ -186,6 +200,8 @@ static const struct word {
 	WORD(code_firstlineno,	  CODE,	     4,	    0x1000,   39,  44,  52),
 	WORD(code_adaptive,	  CODE,	     8,	    0x1000,   43,  48,  56),
 	WORD(type_name,		  TYPE,	     8,	    0x1000,   47,  53,  61),
+	WORD(dict_keys,		  DICT,	     8,	    0x1000,   57,  67,  79),
+	WORD(dict_values,	  DICT,	     8,	    0x1000,   58,  68,  80),
 	WORD(long_tag,		  LONG,	     8,	    0x1000,   62,  72,  84),
 	WORD(long_digit,	  LONG,	     4,	    0x1000,   63,  73,  85),
 	WORD(bytes_size,	  BYTES,     8,	    0x1000,   65,  75,  87),

@@ -207,6 +207,7 @@ static struct seen *new_seen(struct snapshot *s, uint64_t tstate, pid_t tid,
 	seen->thread.threshold_ns = target->threshold_ns;
 	seen->thread.long_ns = target->long_ns;
 	seen->thread.collecting = target->collecting;
+	seen->thread.method_type = target->method_type;
 	seen->thread.has_loop_probe = target->has_loop_probe;
 	seen->thread.record = target->record;
 	seen->thread.tstate = tstate;

@@ -133,6 +133,7 @@ int symbols_find(const struct elf *e, struct symbols *out, struct refusal *why)
 			      "the interpreter does not export _PyRuntime");
 	out->version_word = find_data(e, "Py_Version");
 	out->code_type = find_data(e, "PyCode_Type");
+	out->method_type = find_data(e, "PyMethod_Type");
 	out->str_type = find_data(e, "PyUnicode_Type");
 	out->bytes_type = find_data(e, "PyBytes_Type");
 	out->int_type = find_data(e, "PyLong_Type");

@@ -20,6 +20,7 @@ struct symbols {
 	uint64_t runtime;      /* _PyRuntime */
 	uint64_t version_word; /* Py_Version, 3.11+ */
 	uint64_t code_type;    /* PyCode_Type */
+	uint64_t method_type;  /* PyMethod_Type */
 	uint64_t str_type, bytes_type, int_type;
 };
 

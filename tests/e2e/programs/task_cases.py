@@ -42,6 +42,36 @@ def task_factories():
 	asyncio.run(main())
 
 
+class Crowded(asyncio.tasks._PyTask):
+	"""With more fields than instances share the names of."""
+
+	def __init__(self, *args, **more):
+		super().__init__(*args, **more)
+		for number in range(40):
+			setattr(self, f"field_{number}", number)
+
+
+@case
+def python_tasks():
+	"""What they are called lies among their attributes, which CPython keeps in several ways."""
+	async def child():
+		mark = await gate()
+		with during("child sleeps", mark=mark):
+			time.sleep(0.04)
+		await asyncio.sleep(0)
+		with during("child spins"):
+			spin(0.04)
+
+	async def main():
+		loop = asyncio.get_running_loop()
+		for kind in (asyncio.tasks._PyTask, Crowded):
+			for look in (id, vars):
+				task = kind(child(), loop=loop, name=f"{kind.__name__} {look.__name__}")
+				look(task)
+				await task
+	asyncio.run(main())
+
+
 @case
 def async_to_sync():
 	"""asgiref runs a loop for each call, and a thread for what is not asynchronous."""
