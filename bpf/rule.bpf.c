@@ -100,6 +100,8 @@ __noinline int rule_resolve(struct ap_thread *t, __u64 previous)
 			break;
 		if (!link.shim && !ap_is_run(t, link.code)) {
 			forever = link.previous;
+			if (rule_class(t, link.code) != CODE_NAMED_ONCE)
+				t->borrowed = 1;
 			break;
 		}
 		at = link.previous;

@@ -456,6 +456,7 @@ struct ap_thread {
 	__u32 record;		/* AP_REC_*, copied from the target */
 	__u32 plain;		/* 1: it has run no loop; here for a recording of threads */
 	__u32 shims;		/* C shims above the callback, at the last look */
+	__u32 borrowed;		/* 1: some of its callbacks were called by no `_run_once` */
 	__u64 asyncio_state;	/* of the _asyncio module, checked; 0: not known */
 	__u64 py_task_seq;	/* of which callback `py_task_name` is */
 	struct ap_text_name py_task_name;	/* of a Task in Python, read while its step certainly ran */

@@ -45,6 +45,10 @@ static size_t add_reasons(const struct watched *target, const char *degraded[DEG
 	if (target->unread)
 		cnt = add("some threads could not be looked at when we attached: what hung there "
 			  "before is not known", degraded, cnt);
+	if (target->borrowed)
+		cnt = add("something else than asyncio's _run_once runs its handles, as qasync's loop "
+			  "does: when they end is an upper bound, and iterations are not seen",
+			  degraded, cnt);
 	if (target->doubtful)
 		cnt = add("a callback was open in a forked process when asyncprof came: it is not told "
 			  "of, since it may be the parent's", degraded, cnt);

@@ -130,6 +130,13 @@ static void say_news(const struct targets *t, const struct watched *target, enum
 			"them is not recorded\n",
 			pid, AP_PLAIN_MAX);
 		break;
+	case NEWS_BORROWED:
+		fprintf(stderr,
+			"asyncprof: in process %d something else than asyncio's _run_once runs its "
+			"handles, as qasync's loop does: when they end is an upper bound, and "
+			"iterations are not seen\n",
+			pid);
+		break;
 	case NEWS_UVLOOP:
 		fprintf(stderr, "asyncprof: process %d has loaded uvloop; watching it\n", pid);
 		break;

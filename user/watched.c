@@ -123,6 +123,9 @@ static void seed(struct watched *w, struct session *s, int again, struct emitter
 		w->unread = err ? err != -ESRCH : snapshot_unread(shot);
 	if (err)
 		goto out;
+	/* Who joins a run is greeted with that. */
+	if (snapshot_borrowed(shot) && !w->borrowed)
+		w->borrowed = again ? 1 : 2;
 	for (i = 0; i < snapshot_cnt(shot); i++) {
 		const struct ap_thread *t = snapshot_thread(shot, i, &tid);
 
@@ -321,6 +324,10 @@ int watched__check(struct watched *w, struct session *s, struct refusal *why)
 		w->crowded = 2;
 		return NEWS_CROWDED;
 	}
+	if (w->borrowed == 1) {
+		w->borrowed = 2;
+		return NEWS_BORROWED;
+	}
 	if (state == PROCESS_SAME)
 		return follow_thread(w, s, why);
 	session__drop(s, process_pid(w->process));
@@ -452,6 +459,8 @@ void watched__look(struct watched *w, struct session *s, struct ongoing *o, pid_
 	struct ap_thread *second;
 	uint32_t i, changes = t->changes;
 
+	if (t->borrowed && !w->borrowed)
+		w->borrowed = 1;
 	if (w->state != WATCHED_LIVE || !t->depth || t->depth > AP_OPEN_MAX || t->working)
 		return;
 	for (i = 0; i < t->depth; i++)

@@ -48,6 +48,7 @@ struct watched {
 	unsigned int unread;	/* threads that could not be looked at when we attached */
 	pid_t parent;		/* who started it, if it was found by that; 0: given by its pid */
 	bool doubtful;		/* a callback was open when we came that may be its parent's */
+	int borrowed;		/* 1: something else than `_run_once` runs its handles, 2: and told so */
 	struct watched_sleep sleep[WATCHED_SLEEPS_MAX]; /* one a thread: each had one when we came */
 	unsigned int sleep_cnt;
 };
@@ -79,6 +80,7 @@ enum watched_news {
 	NEWS_UVLOOP,	/* the same of uvloop */
 	NEWS_FOREIGN,	/* it has another loop, which is not supported: `interpreter.foreign` */
 	NEWS_CROWDED,	/* not all of its threads can be recorded; told once */
+	NEWS_BORROWED,	/* something else than `_run_once` runs its handles; told once */
 };
 
 /* What has become of it? Acts on it and tells: enum watched_news, or -1 with `why`. */

@@ -11,6 +11,7 @@ import judge
 import recordings
 
 THRESHOLD_NS = 20000000
+BORROWED = "something else than asyncio's _run_once runs its handles"
 # Laid out as another one that runs these: 3.8, and Debian's 3.11 and 3.13.
 SIBLINGS = ("pyenv-3.9", "pyenv-3.11", "pyenv-3.13")
 
@@ -31,7 +32,8 @@ def detail_problems(judged):
 	return problems
 
 
-def attach_and_judge(results, interpreter, what, program, site="", env=None, options=()):
+def attach_and_judge(results, interpreter, what, program, site="", env=None, options=(),
+		     borrowed=False):
 	name = f"{interpreter['name']} {what}"
 	log = "kinds." + name.replace(" ", ".")
 	if site:
@@ -42,6 +44,8 @@ def attach_and_judge(results, interpreter, what, program, site="", env=None, opt
 			start = profiler.started()
 			target.send("go")
 			target.wait("done")
+			if borrowed:
+				profiler.wait_said(BORROWED)
 			target.send("bye")
 			code = target.finish()
 			summary = profiler.stop()
@@ -64,8 +68,29 @@ def attach_and_judge(results, interpreter, what, program, site="", env=None, opt
 					f"{profiler.said()}")
 		if not summary or not summary["accounting"]["closed"]:
 			problems.append(f"nothing was seen: {summary}")
+		if (BORROWED in profiler.said()) != borrowed or BORROWED in str(start["degraded"]):
+			problems.append(f"whose loop it is: {start['degraded']} {profiler.said()}")
 		results.check(f"{name}: accounting", problems)
 		return start
+
+
+def foreign_before(results, interpreter):
+	"""A loop like qasync's that runs when we come: how far it can be seen stands in `degraded`."""
+	log = f"kinds.{interpreter['name']}.foreign"
+	with harness.Target(interpreter, "foreign_loop.py", log=log) as target:
+		target.hello()
+		with harness.Profiler(target.pid, log=log) as profiler:
+			start = profiler.started()
+			target.send("go")
+			profiler.wait_slow(lambda r: r["task"] == "foreign", "a stall of its task")
+			target.send("bye")
+			code = target.finish()
+			problems = judge.account_problems(profiler.stop())
+		if code or profiler.code:
+			problems.append(f"exit codes {code} {profiler.code}: {target.said()}")
+		if BORROWED not in str(start["degraded"]) or BORROWED in profiler.said():
+			problems.append(f"not told once: {start['degraded']} {profiler.said()}")
+	results.check(f"{interpreter['name']} foreign loop that runs before", problems)
 
 
 def recorded(results, interpreter):
@@ -160,7 +185,9 @@ def run(results, interpreters):
 		if interpreter["name"] in SIBLINGS:
 			continue
 		try:
-			attach_and_judge(results, interpreter, "tasks", "task_cases.py")
+			attach_and_judge(results, interpreter, "tasks", "task_cases.py", borrowed=True)
+			if interpreter["name"] in ("debian-3.11", "debian-3.13"):
+				foreign_before(results, interpreter)
 		except harness.Hang as hang:
 			results.check(f"{interpreter['name']} tasks", str(hang))
 		if "uvloop" not in interpreter["modules"]:

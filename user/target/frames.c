@@ -276,6 +276,24 @@ int frames_is_in(struct frames *f, uint64_t frame, const char *tail)
 	return !ap_read_link(f->layout, frame, &link) && is_in(f, &link, tail);
 }
 
+int frames_run_borrowed(struct frames *f, uint64_t frame)
+{
+	struct ap_link link;
+	uint64_t name, file;
+
+	reading = f->memory;
+	for (unsigned int i = 0; i < CHAIN_MAX && frame; i++, frame = link.previous) {
+		if (ap_read_link(f->layout, frame, &link))
+			return 0;
+		/* A subclass may call the one that it replaces: what lies above counts. */
+		if (!link.shim && !read_word(f, link.code + f->layout->code_name, &name) &&
+		    text_ends(f, name, "run_forever", 1))
+			return !read_word(f, link.code + f->layout->code_filename, &file) &&
+			       !text_ends(f, file, "asyncio/base_events.py", 0);
+	}
+	return 0;
+}
+
 int frames_run_file(struct frames *f, uint64_t frame, const char *tail)
 {
 	struct ap_link link;

@@ -87,6 +87,12 @@ struct frames_foreign {
  */
 int frames_find_foreign(struct frames *f, uint64_t frame, struct frames_foreign *out);
 
+/*
+ * 1 when a `run_forever` that is not asyncio's own is on a chain that has no `_run_once`: a loop of
+ * another library, such as qasync's, which lends asyncio's handles another one's poll.
+ */
+int frames_run_borrowed(struct frames *f, uint64_t frame);
+
 /* 1 when the frame's code is of a file whose name ends so. */
 int frames_is_in(struct frames *f, uint64_t frame, const char *tail);
 

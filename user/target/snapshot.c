@@ -37,6 +37,7 @@ struct snapshot {
 	size_t cnt;
 	struct seen **seen;
 	unsigned int unread;
+	int borrowed;
 };
 
 /* The tids of the target, as we and as the threads themselves know them. */
@@ -281,7 +282,7 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct 
 	struct frames f;
 	struct frames_loop loop;
 	struct seen *seen;
-	int found = 0, open = 0;
+	int found = 0, ever = 0, open = 0;
 
 	seen = new_seen(s, tstate, tid, target);
 	if (!seen)
@@ -293,6 +294,7 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct 
 		f.memory = s->memory;
 		f.layout = &s->interpreter->layout;
 		found = frames_find_loop(&f, frames_current(&f, tstate), &loop);
+		ever |= found;
 		if (found <= 0)
 			continue;
 		/* A run without a callback is final only when the thread polls; look again either
@@ -306,6 +308,8 @@ static int look_at(struct snapshot *s, uint64_t tstate, pid_t tid, const struct 
 	}
 	if (!found && s->interpreter->uvloop)
 		found = look_foreign(s, seen);
+	else if (!ever && !s->interpreter->foreign)
+		s->borrowed |= frames_run_borrowed(&f, frames_current(&f, tstate));
 	seen->thread.plain = !found;
 	seen->thread.out_ts = now_ns();
 	if (found > 0 || (!found && target->record & AP_REC_THREADS)) {
@@ -379,6 +383,11 @@ size_t snapshot_cnt(const struct snapshot *s)
 unsigned int snapshot_unread(const struct snapshot *s)
 {
 	return s->unread;
+}
+
+int snapshot_borrowed(const struct snapshot *s)
+{
+	return s->borrowed;
 }
 
 const struct ap_thread *snapshot_thread(const struct snapshot *s, size_t i, pid_t *tid)

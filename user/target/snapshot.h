@@ -37,6 +37,8 @@ void snapshot__free(struct snapshot *s);
 size_t snapshot_cnt(const struct snapshot *s);
 /* Threads that could not be walked or told apart (fault, bad word, no native id). */
 unsigned int snapshot_unread(const struct snapshot *s);
+/* 1: a thread runs a loop of another library that runs asyncio's handles, as qasync does. */
+int snapshot_borrowed(const struct snapshot *s);
 
 /*
  * The state of thread `i` for the `threads` map; out_ts: the moment of the walk. depth 1: open[0] is a

@@ -162,14 +162,17 @@ class ForeignLoop(asyncio.AbstractEventLoop):
 	def create_task(self, coro, **more):
 		return asyncio.Task(coro, loop=self, **more)
 
-	def run_until_complete(self, coro):
-		task = self.create_task(coro)
-		task.add_done_callback(lambda task: setattr(self, "stopped", True))
+	def run_forever(self):
 		asyncio._set_running_loop(self)
 		try:
 			foreign_run(self)
 		finally:
 			asyncio._set_running_loop(None)
+
+	def run_until_complete(self, coro):
+		task = self.create_task(coro)
+		task.add_done_callback(lambda task: setattr(self, "stopped", True))
+		self.run_forever()
 		return task.result()
 
 
