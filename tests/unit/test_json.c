@@ -173,6 +173,10 @@ static void test_everything(void **state)
 	stall.holder_known = true;
 	stall.holder = stall_frames[0];
 	stall.holder_comm = "worker";
+	object = json_of_stall(&stall);
+	assert_null_at(json_object_get(object, "gil_holder"), "tid");
+	json_decref(object);
+	stall.holder_tid = 77;
 	for (int kind = 0; kind < FD_KIND_CNT; kind++) {
 		stall.fd = (struct stall_fd){3, kind, "/srv/x", NULL};
 		object = json_of_stall(&stall);

@@ -205,28 +205,42 @@ static void test_block_of_the_verdict(void **state)
 	model__free(model);
 }
 
-static void test_gil_holder(void **state)
+static void feed_held(struct model *model, uint64_t seq, uint32_t tid, uint64_t code)
 {
-	struct model *model = new_model();
 	union any_record record;
 
-	(void)state;
-	feed_codes(model);
-	make_block(&record, 1, AP_OFF_GIL, SYS_FUTEX, 1010 * MS, 60 * MS);
-	record.block.holder_tid = 333;
-	record.block.holder.code = CODE_SLEEPER;
+	make_block(&record, seq, AP_OFF_GIL, SYS_FUTEX, 1010 * MS, 60 * MS);
+	record.block.holder_tid = tid;
+	record.block.holder.code = code;
 	record.block.holder.lasti = 30;
 	block_frame(&record, CODE_HANDLER, 0);
 	feed(model, &record);
-	make_slow(&record, 1, 100);
+	make_slow(&record, seq, 100);
 	record.slow.off_ns[AP_OFF_GIL] = 60 * MS;
 	feed(model, &record);
+}
+
+static void test_gil_holder(void **state)
+{
+	struct model *model = new_model();
+
+	(void)state;
+	feed_codes(model);
+	feed_held(model, 1, 333, CODE_SLEEPER);
 	assert_int_equal(seen.stall.cause, CAUSE_GIL);
 	assert_true(seen.stall.holder_known);
 	assert_int_equal(seen.stall.holder_tid, 333);
 	assert_string_equal(seen.holder, "sleeper");
 	assert_int_equal(seen.stall.holder.line, 13);
 	assert_non_null(seen.stall.holder_comm);
+	/* Before 3.11 no thread state has its tid; what the thread runs is known all the same. */
+	feed_held(model, 2, 0, CODE_SLEEPER);
+	assert_true(seen.stall.holder_known);
+	assert_int_equal(seen.stall.holder_tid, 0);
+	assert_string_equal(seen.holder, "sleeper");
+	assert_null(seen.stall.holder_comm);
+	feed_held(model, 3, 0, 0);
+	assert_false(seen.stall.holder_known);
 	model__free(model);
 }
 

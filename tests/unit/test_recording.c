@@ -426,6 +426,8 @@ static void test_stalls(void **state)
 	stalls[cnt++].budget_known = false;
 	stalls[cnt] = stall_of_everything();
 	stalls[cnt++].holder_known = false;
+	stalls[cnt] = stall_of_everything();
+	stalls[cnt++].holder_tid = 0;
 	stalls[cnt] = stall_of_sleep();
 	stalls[cnt++].frame_cnt = 0;
 	stalls[cnt] = stall_of_sleep();

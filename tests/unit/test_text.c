@@ -193,6 +193,11 @@ static void test_cause_words(void **state)
 	stall.holder = stall_frames[0];
 	assert_has(show(&fixture, &stall),
 		   "    held by thread 77 'worker'\n      in sleeper() shop/app.py:12\n");
+	stall.holder_tid = 0;
+	stall.holder_comm = NULL;
+	move(&stall);
+	assert_has(show(&fixture, &stall),
+		   "    held by another thread\n      in sleeper() shop/app.py:12\n");
 	/* What does not fit beside the words has a line of its own, and loses its beginning. */
 	stall.fd.path = "/srv/a/very/long/path/to/something/that/lies/deep/down/in/the/file/system";
 	move(&stall);

@@ -345,7 +345,7 @@ static void set_holder_name(const struct model *model, struct resolved *resolved
 {
 	struct stall *stall = &resolved->stall;
 
-	if (!stall->holder_known || !model->options.thread_name)
+	if (!stall->holder_tid || !model->options.thread_name)
 		return;
 	if (model->options.thread_name(model->options.ctx, stall->pid, stall->holder_tid,
 				       resolved->holder_comm, sizeof(resolved->holder_comm)) > 0)

@@ -177,7 +177,7 @@ static bool is_native_sleep(const struct ap_block *block)
 
 static void set_holder(const struct ap_block *block, struct codes *codes, struct stall *stall)
 {
-	if (!block || block->off != AP_OFF_GIL || !block->holder_tid)
+	if (!block || block->off != AP_OFF_GIL || (!block->holder_tid && !block->holder.code))
 		return;
 	stall->holder_known = true;
 	stall->holder_tid = block->holder_tid;

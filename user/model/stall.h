@@ -62,8 +62,8 @@ struct stall {
 	const char *syscall; /* "clock_nanosleep"; NULL: none, or not known */
 	bool native_sleep;   /* a sleep that time.sleep() would not make: a C library's */
 	struct stall_fd fd;
-	bool holder_known; /* gil_holder: at least its tid */
-	uint32_t holder_tid;
+	bool holder_known;	 /* gil_holder: its tid or its frame */
+	uint32_t holder_tid;	 /* 0: not known, thread states have none before 3.11 */
 	const char *holder_comm; /* NULL: not known */
 	struct stall_frame holder;
 

@@ -147,7 +147,7 @@ CREATE TABLE stalls (
 	fd_kind         TEXT,           -- 'socket', 'file', ...
 	path            TEXT,
 	peer            TEXT,
-	holder_known    INTEGER NOT NULL,  -- 1: who held the GIL is known, at least its tid
+	holder_known    INTEGER NOT NULL,  -- 1: who held the GIL is known, its tid or its frame
 	holder_tid      INTEGER,
 	holder_comm     TEXT,
 	holder_func     TEXT,

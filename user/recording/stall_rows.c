@@ -92,7 +92,7 @@ static void put_cause(struct row *row, const struct stall *stall, const char *ca
 	row_put_text(row, fd->path);
 	row_put_text(row, fd->peer);
 	row_put(row, stall->holder_known);
-	row_put_if(row, stall->holder_known, stall->holder_tid);
+	row_put_if(row, stall->holder_known && stall->holder_tid, stall->holder_tid);
 	row_put_text(row, stall->holder_known ? stall->holder_comm : NULL);
 	row_put_text(row, stall->holder_known ? stall->holder.func : NULL);
 	row_put_text(row, stall->holder_known ? stall->holder.file : NULL);

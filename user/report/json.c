@@ -117,7 +117,8 @@ static json_t *json_of_holder(const struct stall *stall)
 {
 	if (!stall->holder_known)
 		return json_null();
-	return json_pack("{s:I, s:o, s:o, s:o, s:o}", "tid", (json_int_t)stall->holder_tid,
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "tid",
+			 stall->holder_tid ? json_integer(stall->holder_tid) : json_null(),
 			 "thread", text_or_null(stall->holder_comm), "func",
 			 text_or_null(stall->holder.func), "file", text_or_null(stall->holder.file),
 			 "line", line_or_null(stall->holder.line));

@@ -109,7 +109,7 @@ static const struct field table[] = {
 	{"fd", "path", "string?", "of a file"},
 	{"fd", "peer", "string?", "of a socket"},
 
-	{"gil_holder", "tid", "integer", "thread"},
+	{"gil_holder", "tid", "integer?", "thread"},
 	{"gil_holder", "thread", "string?", "its name"},
 	{"gil_holder", "func", "string?", "what it ran"},
 	{"gil_holder", "file", "string?", "where"},

@@ -225,7 +225,10 @@ static void say_holder(const struct text *text, const struct stall *stall)
 	char words[WORDS_TEXT_SZ], place[WORDS_TEXT_SZ];
 	size_t room = (size_t)text->display.width - strlen("      in () ");
 
-	fprintf(text->out, "    held by thread %u", stall->holder_tid);
+	if (stall->holder_tid)
+		fprintf(text->out, "    held by thread %u", stall->holder_tid);
+	else
+		fputs("    held by another thread", text->out);
 	if (stall->holder_comm)
 		fprintf(text->out, " '%s'", words_text(stall->holder_comm, 32, words));
 	fputc('\n', text->out);
