@@ -177,7 +177,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_SRC:%.c=$(B)/fuzz/%.o) $(PPROF)
 check: check-plain check-san
 
 check-plain: $(TESTS) $(B)/vmlinux_types.o $(B)/asyncprof.bpf.o | layers
-	tests/unit/run plain $(TESTS) tests/layers_test tests/stack_test tests/support_test
+	tests/unit/run plain $(TESTS) tests/layers_test tests/stack_test tests/matrix_test tests/support_test
 
 check-san: $(SAN) $(FUZZ_SHORT) $(B)/vmlinux_types.o
 	tests/unit/run sanitized $(SAN) $(FUZZ_SHORT)
@@ -206,7 +206,7 @@ test:
 check-vm: asyncprof
 	tests/vm/run
 
-# The do-no-harm tests many more times, in parts of SOAK_MINUTES (90); each goes on with what is left.
+# Harm, races and all causes many more times, in parts of SOAK_MINUTES (90); each goes on with what is left.
 soak: asyncprof
 	tests/e2e/soak.py
 

@@ -51,10 +51,16 @@ class Judge:
 		self.reports = [Report(r, offset) for r in records if r["pid"] == pid]
 		self.problems = {name: [] for name in self.cases}
 		self.pairs = []		# (truth, report)
+		self.missed = []	# truths that had to be reported
+		self.false = []		# reports of what did not happen
 		self.notes = []
 
 	def say(self, case, text):
 		self.problems.setdefault(case, []).append(text)
+
+	def say_false(self, case, what, report):
+		self.false.append(report)
+		self.say(case, f"{what}: {report.words()}")
 
 	def fits(self, truth, report):
 		"""Is it the report of that truth? By thread and start; names are judged later."""
@@ -76,6 +82,7 @@ class Judge:
 			needed = truth.get("need_ns", truth["b"] - truth["a"])
 			if not found:
 				if needed >= self.threshold:
+					self.missed.append(truth)
 					self.say(truth["case"], f"{truth['name']}: not reported, took "
 						 f"{needed / 1e6:.1f} ms")
 				continue
@@ -149,6 +156,11 @@ class Judge:
 				return case
 		return None
 
+	def taken_at(self, report):
+		"""What the machine itself took from the cases that it touches."""
+		return sum(case["run_delay"] + case["steal"] for case in self.cases.values()
+			   if report.overlap(case.get("since", case["a"]), case["b"], report.hi))
+
 	def judge_silence(self, report):
 		"""lo is proof, so it must not reach in at all; hi may, by less than half a window."""
 		for window in self.windows:
@@ -171,11 +183,11 @@ class Judge:
 				return
 		case = self.case_at(report)
 		if not case:
-			return self.say("(outside)", "false stall: " + report.words())
-		if case["run_delay"] + case["steal"] >= self.threshold // 2:
+			return self.say_false("(outside)", "false stall", report)
+		if self.taken_at(report) >= self.threshold // 2:
 			return self.notes.append(f"{case['case']}: the machine took the CPU away: "
 						 + report.words())
-		self.say(case["case"], "false stall: " + report.words())
+		self.say_false(case["case"], "false stall", report)
 
 	def judge_iteration(self, report):
 		"""Allowed where a loop ran something long; never over code outside a loop."""
@@ -186,16 +198,16 @@ class Judge:
 			seen = report.overlap(fact["a"], fact["b"], report.hi)
 			if fact["t"] == "silent" and fact.get("loop_runs") is False:
 				if seen > CLOCK_NS and not fact.get("by_samples"):
-					self.say(fact["case"], f"an iteration over code outside a loop, "
-						 f"{fact['name']}: {report.words()}")
+					self.say_false(fact["case"], "an iteration over code outside a loop, "
+						       + fact["name"], report)
 			elif not fact.get("idle"):
 				busy = max(busy, seen)
 		if busy < min(self.threshold, report.hi) // 2:
 			name = case["case"] if case else "(outside)"
-			if case and case["run_delay"] + case["steal"] >= self.threshold // 2:
+			if case and self.taken_at(report) >= self.threshold // 2:
 				self.notes.append(f"{name}: the machine took the CPU away: " + report.words())
 			else:
-				self.say(name, "an iteration that nothing made long: " + report.words())
+				self.say_false(name, "an iteration that nothing made long", report)
 
 	def judge_signal(self, report):
 		for window in self.windows:
@@ -203,7 +215,7 @@ class Judge:
 					report.overlap(window["a"], window["b"], report.hi):
 				return
 		case = self.case_at(report)
-		self.say(case["case"] if case else "(outside)", "false signal: " + report.words())
+		self.say_false(case["case"] if case else "(outside)", "false signal", report)
 
 	def judge_window(self, window):
 		took = window["b"] - window["a"]

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1 OR BSD-2-Clause
-"""The do-no-harm tests and the races, many more times than CI runs them. Needs root.
+"""The do-no-harm tests, the races and all causes, many more times than CI runs them. Needs root.
 
 Runs in parts of SOAK_MINUTES (90, and at most that), each of which goes on where the one before
 ended: build/soak.json has what was done and what came of it. It belongs to one build: another
@@ -24,7 +24,7 @@ import same  # noqa: E402
 STATE = os.path.join(harness.ROOT, "build", "soak.json")
 PART_MINUTES = 90
 # Each has soak(interpreters, around), a list of Item.
-SUITES = ("races", "same", "prefork", "harm", "asyncio_tests")
+SUITES = ("causes", "races", "same", "prefork", "harm", "asyncio_tests")
 
 
 def build_id():

@@ -129,19 +129,8 @@ def target_of(interpreter, name, *args, program="causes.py", place=0, env=None, 
 
 
 def judge_causes(results, name, target, profiler, root):
-	judged = judge.Judge(target.facts("truth", "may", "case", "skip"), profiler.closed(),
-			     target.offset, target.number, causes.THRESHOLD_NS)
-	problems = judged.judge()
-	for truth, report in judged.pairs:
-		problems[truth["case"]] += (causes.check_cause(truth, report, root) +
-					    causes.check_budget(truth, report) +
-					    causes.check_place(truth, report))
-	for case in target.cases:
-		if case in judged.skips:
-			results.skip(f"{name}: {case}", judged.skips[case])
-		else:
-			results.check(f"{name}: {case}", problems.pop(case, "did not run"))
-	results.check(f"{name}: no false stalls", sum(problems.values(), []))
+	_, left = causes.judge_cases(results, name + ":", target, profiler, target.number, root)
+	results.check(f"{name}: no false stalls", left)
 
 
 def ended(profiler, summary, *targets):

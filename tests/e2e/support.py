@@ -12,7 +12,8 @@ import harness
 README = os.path.join(harness.ROOT, "README.md")
 TABLE = re.compile(r"(?<=<!-- support: made by `make support` -->\n).*?(?=<!-- end -->)", re.S)
 # Suite, what its cases are called after the interpreter's name, column.
-COLUMNS = (("rule_r", "", "begin and end"), ("causes", "", "causes"), ("ongoing", "", "hangs"),
+COLUMNS = (("rule_r", "", "begin and end"), ("causes", "asyncio", "causes"),
+	   ("causes", "uvloop", "causes on uvloop"), ("ongoing", "", "hangs"),
 	   ("loops", "", "several loops"), ("kinds", "tasks", "kinds of tasks"),
 	   ("kinds", "uvloop", "uvloop"))
 SUITES = tuple(dict.fromkeys(suite for suite, _, _ in COLUMNS))

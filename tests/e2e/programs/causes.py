@@ -38,7 +38,9 @@ with open(__file__) as source:
 FILE = os.path.abspath(__file__)
 CHILD = [sys.executable, "-I", "-S", "-c", "import time; time.sleep(0.1)"]
 POLL = "ppoll" if sys.version_info >= (3, 15) else "poll"
-SLEEP = "clock_nanosleep" if sys.version_info >= (3, 11) else "pselect6"
+# time.sleep() was select() before 3.11, and that is pselect6 from glibc 2.34 on (seen: 2.31, 2.36).
+SLEEP = "clock_nanosleep" if sys.version_info >= (3, 11) else \
+	"pselect6" if os.confstr("CS_GNU_LIBC_VERSION") >= "glibc 2.34" else "select"
 
 
 def case(cause, *, syscall=None, leaf=True, kind="task", **more):
@@ -326,9 +328,11 @@ async def gil_held_by_c():
 	thread = threading.Thread(target=hold_gil_in_c, args=(ready, go), name="holder")
 	thread.start()
 	ready.wait()
-	holder = await asked("outer tid", tid=thread.native_id)
+	tid = (await asked("outer tid", tid=thread.native_id))["tid"]
+	if sys.version_info < (3, 11):
+		tid = None  # a thread state has no native_thread_id: only what the thread runs is known
 	mark = await gate()
-	with expected("gil_held_by_c", mark=mark, holder="hold_gil_in_c", holder_tid=holder["tid"]) as fact:
+	with expected("gil_held_by_c", mark=mark, holder="hold_gil_in_c", holder_tid=tid) as fact:
 		go.set()
 		cpu = time.thread_time_ns()
 		a = ns()
@@ -547,12 +551,24 @@ async def main(wanted):
 	ending.__enter__()  # asyncio waits for the executor's threads
 
 
+def run(coroutine):
+	if os.environ.get("LOOP") != "uvloop":
+		return asyncio.run(coroutine)
+	loop = uvloop.new_event_loop()  # uvloop.run() came with 0.18, its policies go in 3.16
+	asyncio.set_event_loop(loop)
+	loop.run_until_complete(coroutine)
+	loop.close()
+	return None
+
+
 if __name__ == "__main__":
+	if os.environ.get("LOOP") == "uvloop":
+		import uvloop
 	names = sys.argv[1:] or list(CASES)
 	truth.hello(cases=names)
 	assert truth.listen() == "go"
 	ending = truth.Case("ending")
-	asyncio.run(main(names))
+	run(main(names))
 	ending.__exit__(None, None, None)
 	truth.say(t="done")
 	truth.listen()

@@ -57,14 +57,17 @@ async def main():
 	tasks = [loop.create_task(one(), name=one.__name__) for one in (heart, work)]
 	truth.commands.setblocking(False)
 	await loop.sock_recv(truth.commands, 100)
+	ending = truth.ns()
 	for task in tasks:
 		task.cancel()
 	await asyncio.gather(*tasks, return_exceptions=True)
+	return ending
 
 
 if __name__ == "__main__":
 	truth.hello()
 	assert truth.listen() == "go"
-	asyncio.run(main())
+	began = asyncio.run(main())  # which waits for the executor's threads
+	truth.facts.append(dict(t="gap", a=began, b=truth.ns()))
 	truth.flush()
 	truth.say(t="done")

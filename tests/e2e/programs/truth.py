@@ -94,7 +94,11 @@ def disturbance():
 
 
 class Case:
-	"""One case: a named window of the program's life, flushed at its end."""
+	"""One case: a named window of the program's life, flushed at its end.
+
+	What the machine took is counted from the end of the case before: flushing is a part of it.
+	"""
+	before = None
 
 	def __init__(self, name):
 		self.name = name
@@ -102,14 +106,15 @@ class Case:
 	def __enter__(self):
 		global case_name
 		case_name = self.name
-		self.lost = disturbance()
+		self.since, self.lost = Case.before or (ns(), disturbance())
 		self.a = ns()
 
 	def __exit__(self, kind, value, trace):
 		b = ns()
 		lost = disturbance()
+		Case.before = b, lost
 		flush()
-		say(t="case", case=self.name, a=self.a, b=b, run_delay=lost[0] - self.lost[0],
+		say(t="case", case=self.name, since=self.since, a=self.a, b=b, run_delay=lost[0] - self.lost[0],
 		    steal=lost[1] - self.lost[1], failed=repr(value) if value else "")
 
 
