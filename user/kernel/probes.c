@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@ static const char *const polls[] = {
 
 /* Entries at which a thread leaves, and its memory with it. */
 static const char *const leaves[] = { "exit", "exit_group", "execve", "execveat" };
+
+#define AT_ONCE 32
 
 static int keep(struct probes *p, struct bpf_link *link)
 {
@@ -221,6 +224,28 @@ int probes_attach_site(const struct bpf_program *program, pid_t pid, const struc
 	if (keep(out, link))
 		return refuse(why, EXIT_FAILED, "", "out of memory");
 	return 0;
+}
+
+static void *destroy_link(void *link)
+{
+	bpf_link__destroy(link);
+	return NULL;
+}
+
+void probes_detach_at_once(struct probes *p)
+{
+	pthread_t thread[AT_ONCE];
+	size_t threads = 0;
+
+	/* The others go one by one. */
+	while (threads < AT_ONCE && p->cnt &&
+	       !pthread_create(&thread[threads], NULL, destroy_link, p->link[p->cnt - 1])) {
+		p->cnt--;
+		threads++;
+	}
+	probes_detach(p);
+	while (threads)
+		pthread_join(thread[--threads], NULL);
 }
 
 void probes_detach(struct probes *p)

@@ -44,4 +44,10 @@ int probes_attach_site(const struct bpf_program *program, pid_t pid, const struc
 /* Detaches in reverse order. */
 void probes_detach(struct probes *p);
 
+/*
+ * In no order. The kernel waits for a grace period for each link, 20 ms and more; those that wait
+ * together wait for one.
+ */
+void probes_detach_at_once(struct probes *p);
+
 #endif

@@ -268,7 +268,10 @@ void session__drop(struct session *s, pid_t pid)
 
 	if (!w)
 		return;
-	probes_detach(&w->probes);
+	if (s->bpf->bss->stopped)
+		probes_detach_at_once(&w->probes);
+	else
+		probes_detach(&w->probes);
 	bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.targets), &key);
 	w->pid = 0;
 }
@@ -437,7 +440,7 @@ void session__close(struct session *s)
 		return;
 	for (i = 0; i < WATCHED_MAX; i++)
 		probes_detach(&s->watched[i].probes);
-	probes_detach(&s->machine);
+	probes_detach_at_once(&s->machine);
 	if (s->stats_fd >= 0)
 		close(s->stats_fd);
 	ring_buffer__free(s->ring);
