@@ -2,7 +2,9 @@
 /* Is it still the process that we opened? Exit, exec, a dead main thread, strange pids. */
 #include "cmocka_all.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -281,6 +283,11 @@ static void test_shares_memory(void **state)
 	int fd[2];
 
 	(void)state;
+	if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_VM, 0, 0)) {
+		print_message("skip: kcmp: %s; a kernel with CONFIG_KCMP would run it\n",
+			      strerror(errno));
+		skip();
+	}
 	for (int shared = 0; shared < 2; shared++) {
 		assert_int_equal(pipe(fd), 0);
 		pid = clone(wait_for_end, stack + sizeof(stack), (shared ? CLONE_VM : 0) | SIGCHLD, fd);
