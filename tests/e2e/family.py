@@ -3,6 +3,7 @@
 
 Who was forked inside a callback must not have that one told as its own: the frames are its parent's.
 """
+import contextlib
 import json
 import os
 import socket
@@ -72,18 +73,24 @@ def own_stalls(target, records, pid):
 	return problems
 
 
-def open_files(pid):
-	return len(os.listdir(f"/proc/{pid}/fd"))
+def open_files(profiler):
+	"""What asyncprof's descriptors lead to."""
+	folder = f"/proc/{profiler.process.pid}/fd"
+	links = []
+	for name in os.listdir(folder):
+		with contextlib.suppress(FileNotFoundError):
+			links.append(os.readlink(f"{folder}/{name}"))
+	return links
 
 
-def let_go(profiler, count):
-	"""Waits until asyncprof has no more files open than that; what is wrong if it never does."""
+def files_alone(profiler):
+	"""How many files are open once asyncprof holds only one process, the parent."""
 	deadline = time.monotonic() + harness.HANG_S
-	while open_files(profiler.process.pid) > count:
+	while sum("pidfd" in link for link in open_files(profiler)) != 1:
 		if time.monotonic() > deadline:
-			return [f"{open_files(profiler.process.pid)} files are open, {count} were before"]
+			raise harness.Hang(f"processes that are gone are held: {open_files(profiler)}")
 		time.sleep(0.05)
-	return []
+	return len(open_files(profiler))
 
 
 def watch(results, interpreter):
@@ -107,12 +114,14 @@ def watch(results, interpreter):
 			target.send(HUNG)  # it goes on, and is a member as the others are
 			for role in ROLES:
 				found[role] = member(target, profiler, role)
-			first = open_files(profiler.process.pid)
+			first = files_alone(profiler)
 			for number in range(LATER):
 				role = f"started later {number}"
 				target.send(role)
 				found[role] = member(target, profiler, role)
-			results.check(f"{name}: nothing is kept of who is gone", let_go(profiler, first))
+			last = files_alone(profiler)
+			results.check(f"{name}: nothing is kept of who is gone",
+				      [f"{first} files were open, now {last}"] if last > first else [])
 			target.send("bye")
 			code = target.finish()
 			summary = profiler.finish()
