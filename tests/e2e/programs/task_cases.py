@@ -22,16 +22,17 @@ class Counted(asyncio.Task):
 		super().__del__()
 
 
+async def child():
+	mark = await gate()
+	with during("child sleeps", mark=mark):
+		time.sleep(0.04)
+	await asyncio.sleep(0)
+	with during("child spins"):
+		spin(0.04)
+
+
 @case
 def task_factories():
-	async def child():
-		mark = await gate()
-		with during("child sleeps", mark=mark):
-			time.sleep(0.04)
-		await asyncio.sleep(0)
-		with during("child spins"):
-			spin(0.04)
-
 	async def main():
 		loop = asyncio.get_running_loop()
 		loop.set_task_factory(lambda loop, coro, **more: Counted(coro, loop=loop, **more))
@@ -54,14 +55,6 @@ class Crowded(asyncio.tasks._PyTask):
 @case
 def python_tasks():
 	"""What they are called lies among their attributes, which CPython keeps in several ways."""
-	async def child():
-		mark = await gate()
-		with during("child sleeps", mark=mark):
-			time.sleep(0.04)
-		await asyncio.sleep(0)
-		with during("child spins"):
-			spin(0.04)
-
 	async def main():
 		loop = asyncio.get_running_loop()
 		for kind in (asyncio.tasks._PyTask, Crowded):
