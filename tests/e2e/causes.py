@@ -17,7 +17,7 @@ import same
 # who has the GIL. The others differ in what the kernel says, which no interpreter changes, or in
 # what ran, of which rule_r has its own.
 SIX = ("cpu_python", "sleep", "recv", "slow_read", "lock", "gil_held_by_c")
-FULL = ("debian-3.11", "debian-3.13")
+FULL = ("debian-3.11", "debian-3.13", "pyenv-3.11", "pyenv-3.13")	# stripped, and with symbols
 FULL_IN_SOAK = ("pyenv-3.8", "debian-3.13")	# and the newest
 SOAK_RUNS = 10
 THRESHOLD_NS = 20000000
